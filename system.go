@@ -1,0 +1,271 @@
+package premortem
+
+import "strings"
+
+// Node names a part of the system: "service/api", "store/postgres",
+// "thirdparty/stripe". The same node may exist in several deployments.
+type Node string
+
+// Kind is the part before the first slash: "service", "store" or "thirdparty".
+func (n Node) Kind() string { k, _, _ := strings.Cut(string(n), "/"); return k }
+
+// Name is the part after the first slash.
+func (n Node) Name() string { _, name, _ := strings.Cut(string(n), "/"); return name }
+
+// System is what a repository says about its production. It is built once by
+// read, never changed afterwards, sorted, and safe for concurrent use. It holds
+// no secret's value.
+type System struct {
+	Name        string        `json:"name"` // folder, package or compose project name
+	Deployments []*Deployment `json:"deployments"`
+	// Production names the deployment that production runs, "" when none was found.
+	// ProductionWhy says how we know: "declared in premortem.yaml:3" or "inferred: …".
+	Production    string          `json:"production"`
+	ProductionWhy string          `json:"production_why"`
+	Services      []*Service      `json:"services"`
+	Stores        []*Store        `json:"stores"`
+	ThirdParties  []*ThirdParty   `json:"third_parties"`
+	Balancers     []*Balancer     `json:"balancers"`
+	Dependencies  []*Dependency   `json:"dependencies"`
+	Env           []*EnvVar       `json:"env"`
+	Runtimes      []*Runtime      `json:"runtimes"`
+	Images        []*Image        `json:"images"`
+	Tables        []*Table        `json:"tables"`
+	Migrations    []*Migration    `json:"migrations"`
+	Queries       []*Query        `json:"queries"`
+	Routes        []*Route        `json:"routes"`
+	Journeys      []*Journey      `json:"journeys"`
+	Objectives    []Objective     `json:"objectives"`
+	Base          Base            `json:"base"`
+	Database      DatabaseWish    `json:"database"`
+	Suppressions  []Suppression   `json:"suppressions"`
+	Unread        []Unread        `json:"unread"`
+	Config        Setting[string] `json:"config"` // path of premortem.yaml when there is one
+}
+
+// Deployment is one way in which the repository runs the system, named by its
+// files: "compose.yaml", "k8s/overlays/prod", "terraform".
+type Deployment struct {
+	Name string `json:"name"`
+	Kind string `json:"kind"` // "compose", "kubernetes", "terraform", "package" (npm start)
+	Pos  Pos    `json:"pos"`
+}
+
+// Service is one workload of one deployment. (Deployment, Node) identifies it:
+// nothing of one deployment overrides another; rules compare them.
+type Service struct {
+	Deployment string `json:"deployment"`
+	Node       Node   `json:"node"`
+	Pos        Pos    `json:"pos"`
+	// Dir is the folder of its code relative to the root, "." for the root, "" when
+	// no code could be tied to it. Env reads of a service come from this folder.
+	Dir        string          `json:"dir"`
+	Dockerfile string          `json:"dockerfile"` // path, "" unknown
+	Image      Setting[string] `json:"image"`      // as written
+	// Command is what starts it, exec form, after image metadata, manifest overrides
+	// and package scripts were considered. Silent when nothing says.
+	Command     Setting[[]string] `json:"command"`
+	Replicas    Setting[int]      `json:"replicas"`
+	MaxReplicas Setting[int]      `json:"max_replicas"` // autoscaler's upper bound
+	// MaxSurge is the share of extra replicas during a deploy: 0.25 for "25%".
+	MaxSurge  Setting[float64] `json:"max_surge"`
+	Ports     []Setting[int]   `json:"ports"`  // container ports
+	Health    Setting[string]  `json:"health"` // HTTP path of the readiness probe
+	CPU       Setting[float64] `json:"cpu"`    // limit in cores
+	Memory    Setting[int64]   `json:"memory"` // limit in bytes
+	Provides  []EnvSet         `json:"provides"`
+	Opaque    []Opaque         `json:"opaque"` // sources of variables whose keys cannot be listed
+	DependsOn []Node           `json:"depends_on"`
+	Static    bool             `json:"static"` // serves files only: built web front ends
+}
+
+// Opaque is a source of environment variables whose keys cannot be enumerated.
+type Opaque struct {
+	Why string `json:"why"`
+	Pos Pos    `json:"pos"`
+}
+
+// Store is a database, cache, queue or bucket in one deployment.
+type Store struct {
+	Deployment     string          `json:"deployment"`
+	Node           Node            `json:"node"`
+	Kind           string          `json:"kind"` // "postgres", "redis", …
+	Pos            Pos             `json:"pos"`
+	Version        Setting[string] `json:"version"` // "15.4"; of an image, its tag
+	Class          Setting[string] `json:"class"`   // "db.t4g.micro"
+	MaxConnections Setting[int]    `json:"max_connections"`
+	Memory         Setting[int64]  `json:"memory"` // bytes
+	Params         []Param         `json:"params"` // parameter group, command-line settings
+	Hosts          []string        `json:"hosts"`  // names under which services reach it
+	Port           Setting[int]    `json:"port"`
+}
+
+// Param is one server setting of a store.
+type Param struct {
+	Name  string          `json:"name"`
+	Value Setting[string] `json:"value"`
+}
+
+// Balancer is a load balancer or ingress in front of a service.
+type Balancer struct {
+	Deployment  string           `json:"deployment"`
+	Kind        string           `json:"kind"` // "aws-alb", "nginx-ingress", "ingress", …
+	To          Node             `json:"to"`
+	Pos         Pos              `json:"pos"`
+	IdleTimeout Setting[float64] `json:"idle_timeout"` // seconds
+}
+
+// ThirdParty is an API on the internet that the code calls.
+type ThirdParty struct {
+	Node  Node              `json:"node"`
+	Hosts []string          `json:"hosts"`
+	Uses  []Setting[string] `json:"uses"` // import or call sites: the text and its line
+}
+
+// Dependency says that From calls To. Its settings are what the code says.
+type Dependency struct {
+	From    Node             `json:"from"`
+	To      Node             `json:"to"`
+	Env     Setting[string]  `json:"env"`      // name of the variable that holds the address
+	Pool    Setting[int]     `json:"pool"`     // connections per process at most
+	PoolEnv string           `json:"pool_env"` // variable that overrides Pool, "" none
+	Timeout Setting[float64] `json:"timeout"`  // seconds
+	Retries Setting[int]     `json:"retries"`
+	Pos     Pos              `json:"pos"`
+}
+
+// Objective is what a route promises its users. Silent parts promise nothing.
+type Objective struct {
+	Route  string           `json:"route"`  // "POST /api/login"; "*" for every route
+	P95    Setting[float64] `json:"p95"`    // seconds
+	P99    Setting[float64] `json:"p99"`    // seconds
+	Errors Setting[float64] `json:"errors"` // share, 0.001 for 0.1 %
+	Pos    Pos              `json:"pos"`
+}
+
+// Base is normal load: X multiplies it.
+type Base struct {
+	Users Setting[float64] `json:"users"` // people active at once
+	Calls Setting[float64] `json:"calls"` // requests per second
+}
+
+// DatabaseWish is how large the clone's database shall be and where from.
+type DatabaseWish struct {
+	Profile Setting[string] `json:"profile"`
+	Rows    []RowWish       `json:"rows"`
+	Values  []ValueWish     `json:"values"`
+}
+
+// RowWish is production's number of rows of one table.
+type RowWish struct {
+	Table string       `json:"table"`
+	Rows  Setting[int] `json:"rows"`
+}
+
+// ValueWish fixes a column to a template in every generated row, for values that
+// only the application can compute, such as the hash of a known password.
+// "${id}" is the row's number, counted from 1.
+type ValueWish struct {
+	Table    string          `json:"table"`
+	Column   string          `json:"column"`
+	Template Setting[string] `json:"template"`
+}
+
+// Suppression silences a rule, with a reason.
+type Suppression struct {
+	Rule   string `json:"rule"`
+	Node   Node   `json:"node,omitempty"` // "" any
+	Reason string `json:"reason"`
+	Until  string `json:"until,omitempty"` // "2027-01-31"; "" for good
+	Pos    Pos    `json:"pos"`
+	Inline bool   `json:"inline,omitempty"` // a comment: it covers its own line and the next
+}
+
+// Unread is a file that matters and was not understood.
+type Unread struct {
+	Pos Pos    `json:"pos"`
+	Why string `json:"why"`
+}
+
+// In returns the service of a deployment, nil when it has none of that node.
+func (s *System) In(deployment string, n Node) *Service {
+	for _, v := range s.Services {
+		if v.Deployment == deployment && v.Node == n {
+			return v
+		}
+	}
+	return nil
+}
+
+// ServicesOf returns the services of one deployment.
+func (s *System) ServicesOf(deployment string) []*Service {
+	var out []*Service
+	for _, v := range s.Services {
+		if v.Deployment == deployment {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// StoresOf returns the descriptions of a store in every deployment, production's
+// first, so that the first one that sets a value is the one that counts there.
+func (s *System) StoresOf(n Node) []*Store {
+	var first, rest []*Store
+	for _, v := range s.Stores {
+		switch {
+		case v.Node != n:
+		case s.IsProduction(v.Deployment):
+			first = append(first, v)
+		default:
+			rest = append(rest, v)
+		}
+	}
+	return append(first, rest...)
+}
+
+// IsProduction reports whether a deployment describes production: the one that
+// runs it, or the Terraform that builds its infrastructure.
+func (s *System) IsProduction(deployment string) bool {
+	if deployment == s.Production {
+		return true
+	}
+	for _, d := range s.Deployments {
+		if d.Name == deployment {
+			return d.Kind == "terraform"
+		}
+	}
+	return false
+}
+
+// Into returns the dependencies that end at n.
+func (s *System) Into(n Node) []*Dependency {
+	var out []*Dependency
+	for _, d := range s.Dependencies {
+		if d.To == n {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+// From returns the dependencies that start at n.
+func (s *System) From(n Node) []*Dependency {
+	var out []*Dependency
+	for _, d := range s.Dependencies {
+		if d.From == n {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+// Table returns the table of that name (with or without its schema), nil if none.
+func (s *System) Table(name string) *Table {
+	for _, t := range s.Tables {
+		if t.Name == name || strings.TrimPrefix(t.Name, "public.") == strings.TrimPrefix(name, "public.") {
+			return t
+		}
+	}
+	return nil
+}
