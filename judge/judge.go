@@ -1,0 +1,237 @@
+// Package judge says what numbers mean. It reads a Trial and nothing else: no
+// clock, no file, no process. The same Trial gives the same verdict and the same
+// findings, byte for byte, in whatever order its lists came.
+//
+// It refuses to answer when the record does not carry the answer: too few
+// requests, a generator that could not keep up, a load that was never offered.
+// Such a trial is Unknown and the verdict says why.
+package judge
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/premortem/premortem"
+)
+
+// Judge answers the trial's question and names what it found on the way.
+//
+// Fails means that at least one objective was missed beyond what chance explains,
+// Holds that every objective that was exercised was met, Unknown anything else;
+// Doubts then says what was missing. Verdict.Findings holds keys, the cause of the
+// first broken route first; after a failure only findings that concern a broken
+// route are in it. A nil or empty Trial is Unknown.
+func Judge(t *premortem.Trial) (premortem.Verdict, []premortem.Finding) {
+	if t == nil {
+		t = &premortem.Trial{}
+	}
+	ex := examine(t)
+	v := premortem.Verdict{
+		Experiment: t.Experiment, Answer: ex.answer, Says: ex.says, First: ex.first(),
+		Findings: []string{}, Doubts: ex.doubts, Broken: ex.broken,
+	}
+	found := diagnose(t, ex)
+	for _, f := range found {
+		if v.Answer != premortem.Fails || concerns(t, f, ex) {
+			v.Findings = append(v.Findings, f.Key())
+		}
+	}
+	if v.Answer == premortem.Fails && len(v.Findings) == 0 {
+		v.Doubts = append(v.Doubts, "no sign explains the broken objective; the cause is not known")
+	}
+	return v, found
+}
+
+// exam is a trial with its objectives counted.
+type exam struct {
+	trial    *premortem.Trial
+	answer   premortem.Answer
+	says     string
+	doubts   []string
+	broken   []premortem.Broken // worst first; empty unless answer is Fails
+	assumed  bool               // no objective was declared
+	credible bool               // the load of "during" was offered as planned
+}
+
+func (ex *exam) first() string {
+	if len(ex.broken) == 0 {
+		return ""
+	}
+	return ex.broken[0].Route
+}
+
+// broke reports whether an objective of the route did not hold.
+func (ex *exam) broke(route string) bool {
+	return slices.ContainsFunc(ex.broken, func(b premortem.Broken) bool { return b.Route == route })
+}
+
+// brokeAny reports whether an objective of one of the routes did not hold.
+func (ex *exam) brokeAny(routes []string) bool { return slices.ContainsFunc(routes, ex.broke) }
+
+// examine counts every objective in both phases and decides the answer.
+func examine(t *premortem.Trial) *exam {
+	ex := &exam{trial: t, doubts: append([]string{}, t.Doubts...), broken: []premortem.Broken{}}
+	during := t.Phase("during")
+	if during == nil {
+		ex.says = "nothing was measured under load"
+		ex.doubt("the trial has no phase \"during\"")
+		return ex
+	}
+	ex.assumed = !declares(t)
+	now := weigh(t, during)
+	if len(now) == 0 {
+		ex.says = "no route with an objective was called under load"
+		ex.doubt("no route with an objective was called under load")
+		return ex
+	}
+	ex.noteUncalled(during, now)
+	trouble := instrument(t, during, tightest(now))
+	ex.credible = len(trouble) == 0
+	ex.decide(during, now, trouble)
+	if ex.assumed {
+		ex.says += "; no objective is declared, so " + assumedText + " was asked of every route"
+	}
+	return ex
+}
+
+func (ex *exam) doubt(s string) { ex.doubts = append(ex.doubts, s) }
+
+// decide turns the outcomes and the health of the instrument into one answer.
+func (ex *exam) decide(during *premortem.Phase, now []outcome, trouble []trouble) {
+	t := ex.trial
+	for _, tr := range trouble {
+		ex.doubt(tr.says)
+	}
+	failed := only(now, premortem.Fails)
+	if len(failed) > 0 && excused(trouble, failed, during) {
+		// The objective is lost in the time after the request had left us, so our
+		// own lateness is not what broke it.
+		ex.credible = true
+		ex.fail(failed)
+		return
+	}
+	if len(trouble) > 0 {
+		ex.says = "the instrument was saturated, so this says nothing about the system: " + trouble[0].says
+		return
+	}
+	for _, o := range now {
+		if o.caveat != "" {
+			ex.doubt(o.caveat)
+		}
+	}
+	if weak := faint(now); weak != "" {
+		ex.doubt(weak)
+	}
+	if open := only(now, premortem.Unknown); len(open) > 0 {
+		ex.says = "not decided " + at(t) + ": " + open[0].caveat
+		return
+	}
+	if a, sent := during.Load.Abandoned, during.Load.Sent; a > 10 && float64(a) > 0.05*float64(sent) {
+		ex.says = fmt.Sprintf("not decided %s: %s of %s requests were still open when the phase ended", at(t), count(a), count(sent))
+		ex.doubt(fmt.Sprintf("%s requests had no answer when the phase ended, so their times are not counted", count(a)))
+		return
+	}
+	if before := ex.normal(); len(before) > 0 {
+		ex.says = fmt.Sprintf("normal load already breaks %s, yet %s it held: the two phases contradict each other", before[0].what(), at(t))
+		ex.doubt("an objective failed at normal load and held under more")
+		return
+	}
+	ex.answer = premortem.Holds
+	ex.says = "every objective that was exercised holds " + at(t) + closest(now)
+}
+
+// fail records the broken objectives, worst first.
+func (ex *exam) fail(failed []outcome) {
+	t := ex.trial
+	ex.answer = premortem.Fails
+	before := t.Phase("before")
+	for _, o := range failed {
+		b := premortem.Broken{Route: o.goal.route, What: o.goal.name, Limit: o.goal.limit, Was: o.was, Pos: o.goal.pos}
+		if before != nil {
+			if r := before.Route(o.goal.route); r != nil {
+				_, _, b.Before = o.goal.count(r)
+			}
+		}
+		ex.broken = append(ex.broken, b)
+	}
+	ex.says = failed[0].what() + " " + at(t)
+	if n := routesIn(failed); n > 1 {
+		ex.says += fmt.Sprintf(", and %s more", plural(n-1, "route breaks", "routes break"))
+	}
+	if normal := ex.normal(); len(normal) > 0 {
+		ex.says = "normal load already breaks " + normal[0].what() + "; " + ex.says
+		ex.doubt("an objective fails at normal load already")
+	}
+}
+
+// normal returns the objectives that fail before anything was scaled.
+func (ex *exam) normal() []outcome {
+	before := ex.trial.Phase("before")
+	if before == nil {
+		return nil
+	}
+	now := weigh(ex.trial, before)
+	failed := only(now, premortem.Fails)
+	trouble := instrument(ex.trial, before, tightest(now))
+	if len(trouble) == 0 || excused(trouble, failed, before) {
+		return failed
+	}
+	ex.doubt("at normal load: " + trouble[0].says)
+	return nil
+}
+
+// noteUncalled doubts objectives whose routes nobody called under load.
+func (ex *exam) noteUncalled(during *premortem.Phase, now []outcome) {
+	seen := map[string]bool{}
+	for _, o := range now {
+		seen[o.goal.route] = true
+	}
+	var missing []string
+	for _, o := range ex.trial.Objectives {
+		if o.Route != "*" && o.Route != "" && !seen[o.Route] && promises(o) {
+			missing = append(missing, o.Route)
+		}
+	}
+	if before := ex.trial.Phase("before"); before != nil && !during.Load.Stopped {
+		for _, r := range before.Routes {
+			if r.Count > 0 && !seen[r.Route] && len(goalsOf(ex.trial, r.Route)) > 0 {
+				missing = append(missing, r.Route)
+			}
+		}
+	}
+	slices.Sort(missing)
+	for _, r := range slices.Compact(missing) {
+		ex.doubt(r + " has an objective and was not called under load")
+	}
+}
+
+// at is "at 2× calls", "at normal load" or "with the fault in place".
+func at(t *premortem.Trial) string {
+	x := dimension(t.Experiment)
+	by := t.Experiment.Scale.Of(x)
+	var parts []string
+	switch {
+	case by != 1 && by > 0:
+		parts = append(parts, "at "+times(by)+" "+x)
+	case t.Experiment.Fault == "":
+		parts = append(parts, "at normal load")
+	}
+	if t.Experiment.Fault != "" {
+		parts = append(parts, "under "+t.Experiment.Fault)
+	}
+	return strings.Join(parts, " ")
+}
+
+// dimension is the X of an experiment, from its scale where it does not say.
+func dimension(e premortem.Experiment) string {
+	switch {
+	case e.X != "":
+		return e.X
+	case e.Scale.Users != 0:
+		return "users"
+	case e.Scale.Rows != 0:
+		return "rows"
+	}
+	return "calls"
+}
