@@ -1,0 +1,257 @@
+package check
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/premortem/premortem"
+)
+
+// EnvMissing compares what the code reads with what production gives it.
+var EnvMissing = add(Rule{
+	ID:       "env-missing",
+	Severity: premortem.Down,
+	Certain:  true,
+	Doc: premortem.Doc{
+		Title: "the code needs a variable that production does not provide",
+		Why: `The process exits when it starts, or a route fails when the value is first used.
+It works on a laptop, because .env has it, and in tests, which set it.`,
+		When: `The code of a service reads a variable that it cannot do without, every source
+of variables of that service in production can be listed, and none names it.`,
+		Silent: `A source cannot be listed (then it is a question, not a finding); the read has a
+default or a guard; it is a test, a script or a build; the platform gives the name;
+the image sets it.`,
+		Fix: `Add the variable to the ConfigMap or the Secret that production uses, in the same
+change as the code that reads it.`,
+	},
+	Run: envMissing,
+	Ask: askEnv,
+})
+
+const placeholder = "replace-me"
+
+func envMissing(sys *premortem.System, report func(premortem.Finding)) {
+	for _, v := range required(sys) {
+		if p, _ := sys.Provision(sys.Production, v.Service, v.Name); p == premortem.Missing {
+			report(missingVariable(sys, v, inProduction(sys, v.Service)))
+		}
+	}
+}
+
+// required returns the variables without which a service of production fails.
+func required(sys *premortem.System) []*premortem.EnvVar {
+	var out []*premortem.EnvVar
+	for _, v := range sys.Env {
+		if (v.Class == premortem.EnvBoot || v.Class == premortem.EnvUse && !guarded(v)) && expected(sys, v) {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// guarded reports whether each use of the variable stands below a question for it in
+// the same file: `if (process.env.X) { start(process.env.X) }`.
+func guarded(v *premortem.EnvVar) bool {
+	for _, r := range v.Reads {
+		if r.Class == premortem.EnvUse && !slices.ContainsFunc(v.Reads, func(g premortem.EnvRead) bool {
+			return g.Class == premortem.EnvOpt && g.Pos.File == r.Pos.File && g.Pos.Line <= r.Pos.Line && asks.MatchString(g.Quote)
+		}) {
+			return false
+		}
+	}
+	return true
+}
+
+// asks finds a line that tests whether something is there.
+var asks = regexp.MustCompile(`\bif\s*\(\s*[^!\s]|&&|\?`)
+
+// expected reports whether production's deployment is the one that has to give the
+// variable: it runs the service, and neither the platform nor custom does.
+func expected(sys *premortem.System, v *premortem.EnvVar) bool {
+	svc := inProduction(sys, v.Service)
+	if svc == nil || svc.Static || len(v.Reads) == 0 {
+		return false
+	}
+	kind := kindOf(sys, sys.Production)
+	return kind != "package" && !given(kind, v.Name) && (v.Class == premortem.EnvBoot || !customary(v.Name))
+}
+
+// given reports whether every container has the variable without anybody's doing.
+func given(kind, name string) bool {
+	switch name {
+	case "PATH", "HOME", "HOSTNAME", "PWD", "USER", "SHELL", "TERM", "TMPDIR", "LANG", "SHLVL":
+		return true
+	case "PORT":
+		return kind != "kubernetes" && kind != "compose"
+	}
+	if strings.HasPrefix(name, "LC_") || strings.HasPrefix(name, "npm_") {
+		return true
+	}
+	return kind == "kubernetes" && (strings.HasPrefix(name, "KUBERNETES_") ||
+		strings.HasSuffix(name, "_SERVICE_HOST") || strings.HasSuffix(name, "_SERVICE_PORT"))
+}
+
+// customary reports whether leaving the variable out is a choice with a meaning
+// that everybody knows.
+func customary(name string) bool {
+	switch strings.ToUpper(name) {
+	case "NODE_ENV", "NODE_OPTIONS", "NODE_DEBUG", "NODE_EXTRA_CA_CERTS", "DEBUG", "CI", "TZ", "NO_COLOR", "FORCE_COLOR",
+		"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY":
+		return true
+	}
+	return false
+}
+
+func missingVariable(sys *premortem.System, v *premortem.EnvVar, svc *premortem.Service) premortem.Finding {
+	f := premortem.Finding{
+		Node:     v.Service,
+		Subject:  sys.Production + " " + v.Name,
+		Evidence: append(reads(v), lookedAt(svc, v.Name)...),
+	}
+	verb := "used without a default"
+	if v.Class == premortem.EnvBoot {
+		verb = "read at boot"
+	}
+	switch n := len(svc.Provides); n {
+	case 0:
+		f.Says = fmt.Sprintf("%s is %s, and production gives %s no variable at all", v.Name, verb, v.Service)
+	default:
+		f.Says = fmt.Sprintf("%s is %s, and production does not provide it: %s gets %s, not this one", v.Name, verb, v.Service, many(n, "key"))
+	}
+	elsewhere, hidden := providedElsewhere(sys, v)
+	f.Evidence = append(f.Evidence, elsewhere...)
+	f.Fix = provideFix(svc, v.Name, placeholder, hidden || secretive(v.Name))
+	if near := similar(svc, v.Name); near != nil && !readBy(sys, v.Service, near.Name) {
+		f.Fix = premortem.Fix{
+			Says:  fmt.Sprintf("rename %s to %s in %s: nothing reads it under its present name", near.Name, v.Name, near.Pos.File),
+			Edits: []premortem.Edit{{Pos: near.Pos, Old: near.Name, New: v.Name}},
+		}
+	}
+	return f
+}
+
+func readBy(sys *premortem.System, service premortem.Node, name string) bool {
+	return slices.ContainsFunc(sys.EnvOf(service), func(v *premortem.EnvVar) bool { return v.Name == name })
+}
+
+// provideFix adds the variable where it belongs; without a place to put it, it says
+// so in words.
+func provideFix(svc *premortem.Service, name, value string, secret bool) premortem.Fix {
+	to := home(svc, secret)
+	if to == nil {
+		kind := "environment"
+		if secret {
+			kind = "secrets"
+		}
+		return premortem.Fix{Says: fmt.Sprintf("add %s to the %s of %s in %s before the deploy", name, kind, svc.Node.Name(), svc.Deployment)}
+	}
+	fix := premortem.Fix{Says: fmt.Sprintf("add %s to %s in %s before the deploy", name, to.name, to.file)}
+	if edit, ok := to.insertion(name, value); ok {
+		fix.Edits = []premortem.Edit{edit}
+	}
+	return fix
+}
+
+// reads shows where the code needs the variable, the strongest need first.
+func reads(v *premortem.EnvVar) []premortem.Evidence {
+	sorted := slices.Clone(v.Reads)
+	slices.SortFunc(sorted, func(a, b premortem.EnvRead) int {
+		return cmp.Or(cmp.Compare(need(a.Class), need(b.Class)), a.Pos.Compare(b.Pos), cmp.Compare(a.Quote, b.Quote))
+	})
+	var out []premortem.Evidence
+	for _, r := range sorted {
+		switch r.Class {
+		case premortem.EnvBoot:
+			out = append(out, premortem.Evidence{Says: "read at boot, no default", Pos: r.Pos, Quote: r.Quote})
+		case premortem.EnvUse:
+			out = append(out, premortem.Evidence{Says: "used here, no default", Pos: r.Pos, Quote: r.Quote})
+		case premortem.EnvDev:
+			out = append(out, premortem.Evidence{Says: "falls back to a value for development", Pos: r.Pos, Quote: r.Quote})
+		}
+	}
+	return out
+}
+
+func need(c premortem.EnvClass) int {
+	return slices.Index([]premortem.EnvClass{premortem.EnvBoot, premortem.EnvUse, premortem.EnvDev, premortem.EnvOpt,
+		premortem.EnvBuild, premortem.EnvDyn}, c)
+}
+
+// lookedAt shows each source that production has, and a name that is almost it.
+func lookedAt(svc *premortem.Service, name string) []premortem.Evidence {
+	var out []premortem.Evidence
+	for _, s := range sourcesOf(svc) {
+		out = append(out, premortem.Evidence{
+			Says: fmt.Sprintf("%s has %s, not this one", s.name, many(len(s.sets), "key")), Pos: s.pos()})
+	}
+	if len(svc.Provides) == 0 {
+		out = append(out, premortem.Evidence{Says: "this workload sets no variable", Pos: svc.Pos})
+	}
+	if near := similar(svc, name); near != nil {
+		out = append(out, premortem.Evidence{Says: near.Name + " is set here: is that the one?", Pos: near.Pos})
+	}
+	return out
+}
+
+// similar returns the variable whose name is one or two letters away, nil if none.
+func similar(svc *premortem.Service, name string) *premortem.EnvSet {
+	var best *premortem.EnvSet
+	for i := range svc.Provides {
+		set := &svc.Provides[i]
+		d := distance(set.Name, name)
+		if d == 0 || d > 2 || len(name) < 6 {
+			continue
+		}
+		if best == nil || d < distance(best.Name, name) {
+			best = set
+		}
+	}
+	return best
+}
+
+// providedElsewhere shows the other deployments that give the variable to the
+// service. hidden is true when one of them keeps it out of sight.
+func providedElsewhere(sys *premortem.System, v *premortem.EnvVar) (out []premortem.Evidence, hidden bool) {
+	for _, svc := range sys.Services {
+		if svc.Node != v.Service || svc.Deployment == sys.Production {
+			continue
+		}
+		for _, set := range svc.Provides {
+			if set.Name != v.Name || !set.Pos.Known() {
+				continue
+			}
+			hidden = hidden || strings.HasPrefix(set.Source, "secret ") || (!set.Plain && set.Value != "")
+			out = append(out, premortem.Evidence{Says: fmt.Sprintf("%s has it, from %s", svc.Deployment, set.Source), Pos: set.Pos})
+			break
+		}
+	}
+	return out, hidden
+}
+
+// askEnv asks for the keys of sources that cannot be listed.
+func askEnv(sys *premortem.System, ask func(string)) {
+	type blind struct {
+		svc   *premortem.Service
+		names []string
+	}
+	var order []*blind
+	for _, v := range required(sys) {
+		svc := inProduction(sys, v.Service)
+		if p, _ := sys.Provision(sys.Production, v.Service, v.Name); p != premortem.ProvisionUnknown || len(svc.Opaque) == 0 {
+			continue
+		}
+		i := slices.IndexFunc(order, func(b *blind) bool { return b.svc == svc })
+		if i < 0 {
+			i, order = len(order), append(order, &blind{svc: svc})
+		}
+		order[i].names = append(order[i].names, v.Name)
+	}
+	for _, b := range order {
+		slices.Sort(b.names)
+		why := b.svc.Opaque[0]
+		ask(fmt.Sprintf("does production give %s to %s? %s cannot be listed (%s)", list(b.names), b.svc.Node, why.Pos, why.Why))
+	}
+}

@@ -1,0 +1,51 @@
+package check
+
+import (
+	"fmt"
+
+	"github.com/premortem/premortem"
+)
+
+// NPlusOne finds queries that run once for each row of another query.
+var NPlusOne = add(Rule{
+	ID:       "n-plus-one",
+	Severity: premortem.Slow,
+	Doc: premortem.Doc{
+		Title: "a query runs once for each row of another one",
+		Why: `The number of queries of a request grows with the rows it shows. A list of 50 makes
+51 round trips and holds a connection for all of them.`,
+		When: `A query stands in a loop, map or forEach over the rows of another query. The clone
+counts the queries of a request and proves it.`,
+		Silent: `The related rows are loaded with the first query (include, a join), or with one
+query for all of them (IN, ANY); the loop is over something else than rows.`,
+		Fix: `Load the related rows with the first query, or all of them with one query.`,
+	},
+	Run: nPlusOne,
+})
+
+func nPlusOne(sys *premortem.System, report func(premortem.Finding)) {
+	for _, q := range sys.Queries {
+		if !q.InLoop || !served(q) {
+			continue
+		}
+		what := callIn(q.Quote)
+		if what == "" {
+			what = q.Op + " " + q.Table
+		}
+		on := q.Table
+		if on == "" {
+			on = "the database"
+		}
+		f := premortem.Finding{
+			Node:     q.Service,
+			Subject:  subjectOf(sys, q, what),
+			Says:     fmt.Sprintf("%s queries %s once for each row of its list: n rows make n + 1 queries", caller(sys, q), on),
+			Evidence: []premortem.Evidence{{Says: "runs once per row", Pos: q.Pos, Quote: q.Quote}},
+			Fix:      premortem.Fix{Says: fmt.Sprintf("load %s with the first query (include, join), or all at once with IN", on)},
+		}
+		if q.Loop.Known() && q.Loop != q.Pos {
+			f.Evidence = append(f.Evidence, premortem.Evidence{Says: "in this loop over rows", Pos: q.Loop})
+		}
+		report(f)
+	}
+}
