@@ -1,0 +1,304 @@
+package clone
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/premortem/premortem"
+	"github.com/premortem/premortem/postgres"
+)
+
+const (
+	liveDatabase     = "app"        // what the units use
+	pristineDatabase = "production" // filled once; each fresh start copies it
+	appRole          = "app"
+)
+
+// Database is the clone's PostgreSQL.
+type Database struct {
+	Node     premortem.Node
+	Server   *postgres.Server
+	Rows     *postgres.Rows // of the live database
+	Factor   float64        // of rows, 1 after Start
+	pristine *postgres.Rows
+	password string
+	fillTook time.Duration
+	binaries postgres.Binaries
+	stores   []*premortem.Store
+}
+
+// startDatabase starts PostgreSQL of production's major version, applies the
+// repository's migrations and fills the tables to production's size.
+func (c *Clone) startDatabase(ctx context.Context, node premortem.Node, stores []*premortem.Store) (*Database, error) {
+	want := wantedMajor(stores)
+	bin, err := postgres.Find(ctx, postgres.FindOptions{Major: want, Cache: c.opts.Cache, Progress: func(s string) {
+		if c.opts.Progress != nil {
+			c.opts.Progress(s, 0, 0)
+		}
+	}})
+	if err != nil {
+		return nil, err
+	}
+	srv, err := postgres.Start(ctx, bin, postgres.Options{
+		Dir: c.scratch, Settings: databaseSettings(stores),
+		Journal: func(pid int, dir string) error {
+			return errors.Join(c.journal.add(entry{Kind: "folder", Path: dir}), c.journal.process(string(node), pid))
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	d := &Database{Node: node, Server: srv, Factor: 1, password: rand.Text(), binaries: bin, stores: stores}
+	if err := c.prepare(ctx, d); err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	return d, nil
+}
+
+// prepare makes the pristine database and the live copy.
+func (c *Clone) prepare(ctx context.Context, d *Database) error {
+	srv := d.Server
+	if err := srv.CreateDatabase(ctx, pristineDatabase, ""); err != nil {
+		return err
+	}
+	ms, err := c.migrations()
+	if err != nil {
+		return err
+	}
+	if err := srv.Migrate(ctx, pristineDatabase, ms); err != nil {
+		return err
+	}
+	began := time.Now()
+	schema, err := postgres.Inspect(ctx, srv.SocketDSN(pristineDatabase))
+	if err != nil {
+		return err
+	}
+	if d.pristine, err = postgres.Plan(schema, c.fillOptions()); err != nil {
+		return err
+	}
+	if err := d.pristine.Load(ctx, srv, pristineDatabase); err != nil {
+		return err
+	}
+	d.Rows, d.fillTook = d.pristine, time.Since(began)
+	c.Notes = append(c.Notes, d.pristine.Notes...)
+	if err := d.grant(ctx); err != nil {
+		return err
+	}
+	if err := srv.CreateDatabase(ctx, liveDatabase, pristineDatabase); err != nil {
+		return err
+	}
+	d.fillTook = time.Since(began)
+	c.opts.Stage(premortem.Stage{Name: "rows", Says: d.says(c.Sys.Database.Rows), Took: d.fillTook.Seconds()})
+	return nil
+}
+
+func (c *Clone) fillOptions() postgres.FillOptions {
+	o := postgres.FillOptions{Rows: c.opts.Rows, Values: map[string]map[string]string{}, Seed: c.opts.Seed}
+	if o.Rows == nil {
+		o.Rows = map[string]int64{}
+		for _, w := range c.Sys.Database.Rows {
+			o.Rows[w.Table] = int64(w.Rows.Value)
+		}
+	}
+	for _, v := range c.Sys.Database.Values {
+		if o.Values[v.Table] == nil {
+			o.Values[v.Table] = map[string]string{}
+		}
+		o.Values[v.Table][v.Column] = v.Template.Value
+	}
+	if c.opts.Progress != nil {
+		o.Progress = func(table string, done, total int64) { c.opts.Progress("rows of "+table, done, total) }
+	}
+	return o
+}
+
+func (c *Clone) migrations() ([]postgres.Migration, error) {
+	root, err := os.OpenRoot(c.opts.Dir)
+	if err != nil {
+		return nil, &premortem.Error{Doing: "read the migrations", Err: err}
+	}
+	defer root.Close()
+	var out []postgres.Migration
+	for _, m := range c.Sys.Migrations {
+		f, err := root.Open(filepath.FromSlash(m.Pos.File))
+		if err != nil {
+			return nil, &premortem.Error{Doing: "read the migration", Pos: m.Pos, Err: err}
+		}
+		b, err := io.ReadAll(f)
+		if err := errors.Join(err, f.Close()); err != nil {
+			return nil, &premortem.Error{Doing: "read the migration", Pos: m.Pos, Err: err}
+		}
+		out = append(out, postgres.Migration{Name: m.Pos.File, SQL: string(b), Pos: premortem.Pos{File: m.Pos.File, Line: 1}})
+	}
+	if len(out) == 0 {
+		return nil, &premortem.Error{
+			Doing: "build production's schema", Err: errors.New("no SQL migration was found in the repository"),
+			Hint: "premortem reads migrations/*.sql and the folders of common runners",
+		}
+	}
+	return out, nil
+}
+
+// grant makes the role that the app uses: an ordinary one, so that the limits for
+// ordinary roles apply. It runs on the pristine database, so copies inherit it.
+func (d *Database) grant(ctx context.Context) error {
+	conn, err := pgx.Connect(ctx, d.Server.SocketDSN(pristineDatabase))
+	if err != nil {
+		return &premortem.Error{Doing: "make the app's role", Err: err}
+	}
+	defer conn.Close(ctx)
+	_, err = conn.Exec(ctx, fmt.Sprintf(`
+		CREATE ROLE %[1]s LOGIN PASSWORD '%[2]s';
+		DO $$ DECLARE s text; BEGIN
+			FOR s IN SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' LOOP
+				EXECUTE format('GRANT ALL ON SCHEMA %%I TO %[1]s', s);
+				EXECUTE format('GRANT ALL ON ALL TABLES IN SCHEMA %%I TO %[1]s', s);
+				EXECUTE format('GRANT ALL ON ALL SEQUENCES IN SCHEMA %%I TO %[1]s', s);
+			END LOOP;
+		END $$`, appRole, d.password))
+	if err != nil {
+		return &premortem.Error{Doing: "make the app's role", Err: err}
+	}
+	return nil
+}
+
+// DSN is our own way into the live database, as superuser and past every edge.
+func (d *Database) DSN() string { return d.Server.SocketDSN(liveDatabase) }
+
+// Fresh gives the live database factor × production's rows. From the present factor
+// it grows in place when it can; otherwise the units must be stopped, which it does
+// itself, and starts them again from a copy of the pristine database.
+func (c *Clone) Fresh(ctx context.Context, factor float64) error {
+	d := c.Database
+	if d == nil {
+		return &premortem.Error{Doing: "grow the rows", Err: errors.New("the system has no PostgreSQL")}
+	}
+	if factor < d.Factor || d.Factor != 1 {
+		if err := c.stopUnits(); err != nil {
+			return err
+		}
+		if err := d.Server.DropDatabase(ctx, liveDatabase); err != nil {
+			return err
+		}
+		if err := d.Server.CreateDatabase(ctx, liveDatabase, pristineDatabase); err != nil {
+			return err
+		}
+		d.Rows, d.Factor = d.pristine, 1
+		if err := c.startUnits(ctx); err != nil {
+			return err
+		}
+	}
+	if factor <= 1 {
+		return nil
+	}
+	rows, err := d.Rows.Grow(ctx, d.Server, liveDatabase, factor)
+	if err != nil {
+		return err
+	}
+	d.Rows, d.Factor = rows, factor
+	return nil
+}
+
+// Exec runs a statement on the live database, for trying a fix.
+func (d *Database) Exec(ctx context.Context, sql string) error {
+	conn, err := pgx.Connect(ctx, d.DSN())
+	if err != nil {
+		return &premortem.Error{Doing: "reach the clone's database", Err: err}
+	}
+	defer conn.Close(ctx)
+	if _, err := conn.Exec(ctx, sql); err != nil {
+		return &premortem.Error{Doing: "run " + sql, Err: err}
+	}
+	return nil
+}
+
+// Sizes returns the tables of the live database, largest first.
+func (d *Database) Sizes(ctx context.Context) ([]premortem.TableSize, error) {
+	return d.Server.Sizes(ctx, liveDatabase)
+}
+
+func (d *Database) close() error { return d.Server.Close() }
+
+// wantedMajor is production's major version, 0 when nothing says.
+func wantedMajor(stores []*premortem.Store) int {
+	for _, s := range stores {
+		if n, err := strconv.Atoi(major(s.Version.Value)); err == nil {
+			return n
+		}
+	}
+	return 0
+}
+
+// databaseSettings are production's own where the repository says them, else what
+// a managed service of that size uses as far as planning and durability go.
+func databaseSettings(stores []*premortem.Store) map[string]string {
+	out := map[string]string{"shared_buffers": "256MB", "max_wal_size": "2GB", "shared_preload_libraries": "pg_stat_statements"}
+	for _, s := range stores {
+		if s.MaxConnections.Set() {
+			out["max_connections"] = strconv.Itoa(s.MaxConnections.Value)
+			break
+		}
+	}
+	for _, p := range stores[0].Params {
+		switch p.Name {
+		case "work_mem", "random_page_cost", "effective_cache_size", "jit", "max_parallel_workers_per_gather", "statement_timeout",
+			"idle_in_transaction_session_timeout", "lock_timeout", "default_statistics_target":
+			out[p.Name] = p.Value.Value
+		}
+	}
+	return out
+}
+
+// TCP is the app role's way into the live database: through addr, an edge, or
+// straight when addr is "".
+func (d *Database) TCP(addr string) string {
+	if addr == "" {
+		addr = d.Server.Addr()
+	}
+	u := url.URL{Scheme: "postgres", User: url.UserPassword(appRole, d.password), Host: addr, Path: "/" + liveDatabase}
+	return u.String()
+}
+
+// Set changes a setting of the server, "name=value", and restarts it with the units.
+func (c *Clone) Set(ctx context.Context, setting string) error {
+	name, value, ok := strings.Cut(setting, "=")
+	if !ok || c.Database == nil {
+		return &premortem.Error{Doing: "change a database setting", Err: fmt.Errorf("%q is not name=value for a PostgreSQL", setting)}
+	}
+	if err := c.stopUnits(); err != nil {
+		return err
+	}
+	if err := c.Database.Server.Restart(ctx, map[string]string{name: value}); err != nil {
+		return err
+	}
+	return c.startUnits(ctx)
+}
+
+// Active is how many statements of the units the database works on now.
+func (c *Clone) Active(ctx context.Context) (int, error) {
+	if c.Database == nil {
+		return 0, nil
+	}
+	conn, err := pgx.Connect(ctx, c.Database.Server.SocketDSN(pristineDatabase))
+	if err != nil {
+		return 0, &premortem.Error{Doing: "ask the database what it works on", Err: err}
+	}
+	defer conn.Close(ctx)
+	n := 0
+	err = conn.QueryRow(ctx, `SELECT count(*) FROM pg_stat_activity WHERE usename = $1 AND state <> 'idle'`, appRole).Scan(&n)
+	if err != nil {
+		return 0, &premortem.Error{Doing: "ask the database what it works on", Err: err}
+	}
+	return n, nil
+}
