@@ -1,0 +1,81 @@
+package rehearse
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/premortem/premortem"
+)
+
+// boot tries each variable that production does not provide: does the service start
+// without it? What the files suspect becomes shown. A service that starts all the
+// same proves nothing, since the value may be missed only when it is used.
+func (r *run) boot(ctx context.Context) error {
+	for _, n := range r.c.Services() {
+		for _, name := range r.c.Filled(n) {
+			f := r.finding("env-missing", n, name)
+			if f == nil {
+				continue
+			}
+			r.doing("start %s without %s, as production would", n, name)
+			b, ok, err := r.c.TryBoot(ctx, n, name)
+			if err != nil {
+				return err
+			}
+			if !ok {
+				continue
+			}
+			if b.Healthy {
+				f.Evidence = append(f.Evidence, premortem.Evidence{
+					Says: fmt.Sprintf("the clone starts without it, healthy after %.1f s; it is missed when it is used", b.After.Seconds()),
+				})
+				continue
+			}
+			f.Standing = premortem.Shown
+			f.Evidence = append(f.Evidence, premortem.Evidence{
+				Says: fmt.Sprintf("started in the clone without it, %s after %.1f s: %s", ended(b.Exit), b.After.Seconds(), errorLine(b.Lines, name)),
+			})
+		}
+	}
+	return nil
+}
+
+func ended(exit string) string {
+	if exit == "" {
+		return "it did not become healthy"
+	}
+	return "it ended with " + exit
+}
+
+// errorLine picks the line that names the variable, else the last one that is not
+// part of a stack.
+func errorLine(lines []string, name string) string {
+	last := ""
+	for _, l := range lines {
+		t := strings.TrimSpace(l)
+		if strings.Contains(t, name) && strings.Contains(strings.ToLower(t), "error") {
+			return t
+		}
+		if t != "" && !strings.HasPrefix(t, "at ") {
+			last = t
+		}
+	}
+	for _, l := range lines {
+		if strings.Contains(l, name) {
+			return strings.TrimSpace(l)
+		}
+	}
+	return last
+}
+
+// finding returns the static finding of a rule about a node whose subject names what.
+func (r *run) finding(rule string, n premortem.Node, what string) *premortem.Finding {
+	for i := range r.static {
+		f := &r.static[i]
+		if f.Rule == rule && f.Node == n && strings.Contains(" "+f.Subject+" ", " "+what+" ") {
+			return f
+		}
+	}
+	return nil
+}

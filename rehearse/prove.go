@@ -1,0 +1,224 @@
+package rehearse
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/premortem/premortem"
+	"github.com/premortem/premortem/judge"
+)
+
+// prove applies the fix of what broke first to the clone, repeats the failing step
+// with the same seed, and goes on until the next limit. The fix stays in place: the
+// clone is thrown away.
+func (r *run) prove(ctx context.Context, searches []*search) error {
+	s, f := r.candidate(searches)
+	if f == nil {
+		return nil
+	}
+	began := time.Now()
+	r.doing("try the fix: %s", f.Fix.Says)
+	if err := r.fix(ctx, s, f); err != nil {
+		return err
+	}
+	multiple := s.first()
+	after, v, err := r.step(ctx, s.x, multiple)
+	if err != nil {
+		return err
+	}
+	proof := judge.Compare(s.breaks[multiple], after, *f)
+	proof.X = s.x
+	fixed := &search{x: s.x, verdicts: map[float64]premortem.Verdict{}, breaks: map[float64]*premortem.Trial{}}
+	fixed.add(after, v, multiple)
+	if proof.Worked && v.Answer == premortem.Holds {
+		if err := r.beyond(ctx, fixed, multiple); err != nil {
+			return err
+		}
+	}
+	r.conclude(s, fixed, f, &proof)
+	if err := r.elsewhere(ctx, searches, s, f, &proof); err != nil {
+		return err
+	}
+	r.proofs[f.Key()] = &proof
+	r.o.Stage(premortem.Stage{Name: "fix", Says: proof.Says, Took: time.Since(began).Seconds()})
+	return nil
+}
+
+// candidate picks the first X that broke and the cause of it that the clone can try
+// to mend.
+func (r *run) candidate(searches []*search) (*search, *premortem.Finding) {
+	merged := judge.Merge(r.shown)
+	for _, s := range searches {
+		m := s.first()
+		if m == 0 {
+			continue
+		}
+		for _, key := range s.verdicts[m].Findings {
+			for i := range merged {
+				if f := &merged[i]; f.Key() == key && f.Fix.Try != nil {
+					return s, f
+				}
+			}
+		}
+	}
+	return nil, nil
+}
+
+// first is the smallest multiple that failed, 0 when none did.
+func (s *search) first() float64 {
+	out := 0.0
+	for m := range s.breaks {
+		if out == 0 || m < out {
+			out = m
+		}
+	}
+	return out
+}
+
+// fix puts the fix in place at production's size.
+func (r *run) fix(ctx context.Context, s *search, f *premortem.Finding) error {
+	try := f.Fix.Try
+	if s.x != "rows" && r.c.Database != nil && r.c.Database.Factor != 1 {
+		if err := r.c.Fresh(ctx, 1); err != nil {
+			return err
+		}
+	}
+	r.fixed = f.Key()
+	switch {
+	case try.SQL != "":
+		r.fixSQL = try.SQL
+		if err := r.c.Database.Exec(ctx, try.SQL); err != nil {
+			return err
+		}
+		return r.c.Database.Exec(ctx, "ANALYZE")
+	case len(try.Env) > 0:
+		return r.setEnv(ctx, f)
+	case try.Setting != "":
+		return r.c.Set(ctx, try.Setting)
+	}
+	return nil
+}
+
+// setEnv restarts the units with the fix's variables.
+func (r *run) setEnv(ctx context.Context, f *premortem.Finding) error {
+	node := f.Fix.Try.Node
+	if node == "" {
+		node = f.Node
+	}
+	r.env = map[premortem.Node]map[string]string{node: f.Fix.Try.Env}
+	r.poolNow = map[string]int{}
+	for name, value := range f.Fix.Try.Env {
+		if n, err := strconv.Atoi(value); err == nil {
+			r.poolNow[string(node)+" "+name] = n
+		}
+	}
+	return r.c.Restart(ctx, r.env)
+}
+
+// beyond looks for the next limit: it doubles from where the fix held.
+func (r *run) beyond(ctx context.Context, s *search, from float64) error {
+	until := r.deadline.Add(-3 * time.Second) // the report wants its time too
+	limit := max(r.cap(s.x), from) * 4
+	for m := from * 2; m <= limit; m *= 2 {
+		if time.Now().Add(r.stepTime(s.x, m)).After(until) {
+			s.partial = true
+			return nil
+		}
+		t, v, err := r.step(ctx, s.x, m)
+		if err != nil {
+			return err
+		}
+		s.add(t, v, m)
+		if v.Answer != premortem.Holds {
+			break
+		}
+	}
+	plan := judge.Search{X: s.x, Start: from, Cap: limit, Tolerance: 0.35, MaxSteps: 8}
+	for {
+		m, more := s.next(plan)
+		if !more || time.Now().Add(r.stepTime(s.x, m)).After(until) {
+			return nil
+		}
+		t, v, err := r.step(ctx, s.x, m)
+		if err != nil {
+			return err
+		}
+		s.add(t, v, m)
+	}
+}
+
+// conclude writes what the fix changed into the proof and the headroom.
+func (r *run) conclude(before, after *search, f *premortem.Finding, proof *premortem.Proof) {
+	h := r.headroomOf(before.x)
+	if h == nil {
+		return
+	}
+	proof.BreaksBefore = h.Estimate
+	b := judge.Headroom(before.x, h.Unit, h.Base, after.points, after.verdicts)
+	proof.HoldsAfter = b.Holds
+	switch {
+	case b.Breaks > 0:
+		proof.BreaksAfter = b.Estimate
+		v := after.verdicts[b.Breaks]
+		proof.Next = fmt.Sprintf("%s then break at %s", before.x, nextSays(b, v))
+	case proof.Worked && after.partial:
+		proof.Next = fmt.Sprintf("%s then hold to %.3g×, as far as the time allowed", before.x, b.Holds)
+	case proof.Worked:
+		proof.Next = fmt.Sprintf("%s then hold to %.3g×, the largest multiple tried", before.x, b.Holds)
+	}
+	for i := range after.points {
+		after.points[i].Fixed = true
+	}
+	h.Points = append(h.Points, after.points...)
+}
+
+func nextSays(h premortem.Headroom, v premortem.Verdict) string {
+	s := fmt.Sprintf("%.2g×", h.Estimate)
+	if h.Estimate >= 10 {
+		s = fmt.Sprintf("%.0f×", h.Estimate)
+	}
+	if v.Says != "" {
+		s += ": " + v.Says
+	}
+	return s
+}
+
+func (r *run) headroomOf(x string) *premortem.Headroom {
+	for i := range r.report.Headroom {
+		if r.report.Headroom[i].X == x {
+			return &r.report.Headroom[i]
+		}
+	}
+	return nil
+}
+
+// elsewhere repeats the failing steps of the other X that broke for the same reason.
+func (r *run) elsewhere(ctx context.Context, searches []*search, done *search, f *premortem.Finding, proof *premortem.Proof) error {
+	if !proof.Worked {
+		return nil
+	}
+	for _, s := range searches {
+		m := s.first()
+		if s == done || m == 0 || !slices.Contains(s.verdicts[m].Findings, f.Key()) {
+			continue
+		}
+		if time.Now().Add(r.stepTime(s.x, m) + 3*time.Second).After(r.deadline) {
+			continue
+		}
+		t, v, err := r.step(ctx, s.x, m)
+		if err != nil {
+			return err
+		}
+		p := judge.PointOf(t, v)
+		p.Multiple, p.Fixed = m, true
+		if h := r.headroomOf(s.x); h != nil {
+			h.Points = append(h.Points, p)
+		}
+		also := judge.Compare(s.breaks[m], t, *f)
+		proof.Says += fmt.Sprintf("; %s at %.3g×: %s", s.x, m, also.Says)
+	}
+	return nil
+}

@@ -1,0 +1,210 @@
+package rehearse
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/premortem/premortem"
+	"github.com/premortem/premortem/judge"
+)
+
+// search is the hunt for the boundary of one X.
+type search struct {
+	x        string
+	points   []premortem.Point
+	verdicts map[float64]premortem.Verdict
+	breaks   map[float64]*premortem.Trial
+	partial  bool // the budget ended first
+}
+
+// searchAll looks for the boundary of each X without any fix.
+func (r *run) searchAll(ctx context.Context) ([]*search, error) {
+	began := time.Now()
+	t, v, err := r.step(ctx, "calls", 1)
+	if err != nil {
+		return nil, err
+	}
+	says := fmt.Sprintf("%s: %s", r.baseSays(), v.Says)
+	if v.Answer == premortem.Holds {
+		says = r.baseSays() + ": every objective holds"
+	}
+	r.o.Stage(premortem.Stage{Name: "normal", Says: says, Took: time.Since(began).Seconds()})
+	var out []*search
+	left := r.asked()
+	for i, x := range left {
+		began := time.Now()
+		s := &search{x: x, verdicts: map[float64]premortem.Verdict{}, breaks: map[float64]*premortem.Trial{}}
+		if x != "users" || !r.sys.Base.Calls.Set() { // normal load is the same for calls and rows
+			s.add(t, v, 1)
+		}
+		// Each X gets its share of what is left, and proving the fix as much again.
+		share := time.Until(r.deadline) / time.Duration(len(left)-i+1)
+		if err := r.search(ctx, s, time.Now().Add(share)); err != nil {
+			return nil, err
+		}
+		h := r.headroom(s)
+		r.report.Headroom = append(r.report.Headroom, h)
+		r.o.Stage(premortem.Stage{Name: x, Says: h.Says, Took: time.Since(began).Seconds()})
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+// asked lists the X that can be asked here, in order.
+func (r *run) asked() []string {
+	var out []string
+	for _, x := range xs {
+		switch {
+		case r.o.Only != nil && !slices.Contains(r.o.Only, x):
+		case x == "rows" && r.c.Database == nil:
+		case x == "calls" && !r.sys.Base.Calls.Set(), x == "users" && !r.sys.Base.Users.Set():
+		default:
+			out = append(out, x)
+		}
+	}
+	return out
+}
+
+func (r *run) baseSays() string {
+	if c := r.sys.Base.Calls; c.Set() {
+		return fmt.Sprintf("%g requests/s", c.Value)
+	}
+	return fmt.Sprintf("%g users", r.sys.Base.Users.Value)
+}
+
+func (s *search) add(t *premortem.Trial, v premortem.Verdict, multiple float64) {
+	p := judge.PointOf(t, v)
+	p.Multiple = multiple
+	s.points = append(s.points, p)
+	s.verdicts[multiple] = v
+	if v.Answer == premortem.Fails {
+		s.breaks[multiple] = t
+	}
+}
+
+// search takes steps until the boundary is narrow enough or the time is over. It
+// begins with a leap: a step that fails ends early and is cheap, one that holds has to
+// be watched for long.
+func (r *run) search(ctx context.Context, s *search, until time.Time) error {
+	plan := judge.Search{X: s.x, Start: leap, Cap: r.cap(s.x), Tolerance: 0.25, MaxSteps: 9}
+	if s.x == "rows" || len(s.points) == 0 {
+		plan.Start = 2 // rows take long to load; and where 1× is not known, 2× says more
+	}
+	asked := 0
+	for {
+		multiple, more := s.next(plan)
+		if !more {
+			return nil
+		}
+		if asked > 0 && time.Now().Add(r.stepTime(s.x, multiple)).After(until) {
+			s.partial = true
+			return nil
+		}
+		t, v, err := r.step(ctx, s.x, multiple)
+		if err != nil {
+			return err
+		}
+		s.add(t, v, multiple)
+		asked++
+	}
+}
+
+// leap is the first multiple after normal load.
+const leap = 4
+
+// next is what the plan asks after the points so far. A step that was too close to
+// call is not repeated: it lies near the boundary, and its neighbours say more.
+func (s *search) next(plan judge.Search) (float64, bool) {
+	if len(s.points) == 1 && s.points[0].Multiple == 1 && s.points[0].Answer != premortem.Fails {
+		return min(plan.Start, plan.Cap), plan.Cap > 1
+	}
+	var points []premortem.Point
+	for _, p := range s.points {
+		points = append(points, p)
+		if p.Answer == premortem.Unknown {
+			points = append(points, p)
+		}
+	}
+	return plan.Next(points)
+}
+
+func (r *run) cap(x string) float64 {
+	switch {
+	case r.o.Cap > 0:
+		return r.o.Cap
+	case x == "rows":
+		return 4
+	}
+	return 16
+}
+
+// stepTime is what the next step will take at least.
+func (r *run) stepTime(x string, multiple float64) time.Duration {
+	l := r.offered(x, multiple)
+	return l.For + time.Second
+}
+
+// step is one experiment on one X.
+func (r *run) step(ctx context.Context, x string, multiple float64) (*premortem.Trial, premortem.Verdict, error) {
+	if x == "rows" && r.c.Database != nil && r.c.Database.Factor != multiple {
+		r.doing("grow the rows to %.3g×", multiple)
+		if err := r.rows(ctx, multiple); err != nil {
+			return nil, premortem.Verdict{}, err
+		}
+	}
+	name := fmt.Sprintf("%s-x%.3g", x, multiple)
+	if r.fixed != "" {
+		name += "-fixed"
+	}
+	return r.trial(ctx, premortem.Experiment{
+		Name: name, X: x, Scale: premortem.ScaleOf(x, multiple),
+		Asks: fmt.Sprintf("does every objective hold at %.3g× the %s?", multiple, x),
+	})
+}
+
+// rows changes the size of the live database and puts the fix in place again when
+// the database was made anew.
+func (r *run) rows(ctx context.Context, factor float64) error {
+	if err := r.c.Fresh(ctx, factor); err != nil {
+		return err
+	}
+	if r.fixSQL != "" {
+		return r.c.Database.Exec(ctx, r.fixSQL)
+	}
+	return nil
+}
+
+func (r *run) headroom(s *search) premortem.Headroom {
+	base, unit := r.sys.Base.Calls.Value, "requests/s"
+	switch s.x {
+	case "users":
+		base, unit = r.sys.Base.Users.Value, "users"
+	case "rows":
+		base, unit = 0, "rows"
+		for _, w := range r.sys.Database.Rows {
+			base += float64(w.Rows.Value)
+		}
+	}
+	h := judge.Headroom(s.x, unit, base, s.points, s.verdicts)
+	h.First = r.served(h.First)
+	if s.partial && h.Answer != premortem.Unknown && h.Breaks > 0 {
+		h.Says += " (the time was over before the boundary was narrower)"
+	} else if s.partial {
+		h.Says += " (the time was over)"
+	}
+	return h
+}
+
+// served puts the service before the route: "service/api POST /api/login".
+func (r *run) served(route string) string {
+	for _, j := range r.sys.Journeys {
+		for _, s := range j.Steps {
+			if s.Request != nil && s.Request.Route == route && s.Request.Service != "" {
+				return string(s.Request.Service) + " " + route
+			}
+		}
+	}
+	return route
+}
