@@ -1,0 +1,46 @@
+# make demo   rehearses the shop in examples/shop, from a fresh clone to the report
+# make test   runs every test, with the real parts they need
+# make check  what a change must pass before it is committed
+
+GO       ?= go
+BIN      := bin/premortem
+BUDGET   ?= 112s
+export CGO_ENABLED = 0
+
+.PHONY: demo test short check bench build setup fuzz docs
+
+build: $(BIN)
+
+$(BIN): $(shell find . -name '*.go' -not -path './*/node_modules/*' -not -path './.git/*') $(shell find report/html check/testdata clone -type f -not -name '*.go' 2>/dev/null) go.mod go.sum
+	@mkdir -p bin
+	$(GO) build -trimpath -o $(BIN) ./cmd/premortem
+
+# Everything outside the Go tool chain: PostgreSQL comes by itself on first use.
+setup:
+	@tools/setup.sh
+
+examples/shop/node_modules/.package-lock.json: examples/shop/package-lock.json
+	npm ci --prefix examples/shop --no-audit --no-fund --loglevel=error
+
+# Exit code 1 is the demo's right answer: findings stand. Anything else is a failure.
+demo: setup build examples/shop/node_modules/.package-lock.json
+	@$(BIN) rehearse --budget $(BUDGET) examples/shop; code=$$?; \
+	echo "premortem ended with exit code $$code$$([ $$code -eq 1 ] && echo ': findings stand')"; exit $$code
+
+test: setup examples/shop/node_modules/.package-lock.json
+	cd examples/shop && npm test --silent
+	$(GO) vet ./...
+	$(GO) test -timeout 40m ./...
+
+short:
+	$(GO) test -short ./...
+
+check: short
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
+	$(GO) vet ./...
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchtime 1x ./postgres ./wire ./drive
+
+docs:
+	$(GO) test ./check -run TestDocsAreCurrent -update
