@@ -1,0 +1,8 @@
+package postgres
+
+import "syscall"
+
+// dieWithUs makes the kernel tell the child to stop at once when the thread that
+// started it ends. SIGQUIT is PostgreSQL's immediate shutdown: the postmaster takes
+// its own children with it.
+func dieWithUs(attr *syscall.SysProcAttr) { attr.Pdeathsig = syscall.SIGQUIT }
