@@ -4,7 +4,7 @@
 
 GO       ?= go
 BIN      := bin/premortem
-BUDGET   ?= 112s
+BUDGET   ?= 114s
 export CGO_ENABLED = 0
 
 .PHONY: demo test short check bench build setup fuzz docs

@@ -181,6 +181,9 @@ func (l *loader) explain(doing string, err error) error {
 	}
 	hint := ""
 	pg, _ := errors.AsType[*pgconn.PgError](err)
+	if pg == nil {
+		err = l.srv.heard(err)
+	}
 	switch {
 	case isDiskFull(err):
 		hint = "free space in " + l.srv.dir + ", use a folder on a larger disk, or declare fewer rows"

@@ -232,6 +232,16 @@ func (s *Server) lastWords(p *process) error {
 	return err
 }
 
+// heard adds the server's own complaints to an error of the connection: the client
+// that was writing sees a closed connection, and only the log says why.
+func (s *Server) heard(err error) error {
+	raw, rerr := os.ReadFile(s.log())
+	if rerr != nil || !strings.Contains(string(raw), "ERROR:") && !strings.Contains(string(raw), "PANIC:") {
+		return err
+	}
+	return fmt.Errorf("%w; the server says: %s", err, complaint(raw))
+}
+
 // Restart stops the server cleanly, so that everything is on disk, and starts it
 // on the same port with other settings; nil keeps those it has. Connections end.
 func (s *Server) Restart(ctx context.Context, settings map[string]string) error {

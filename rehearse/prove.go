@@ -118,11 +118,11 @@ func (r *run) setEnv(ctx context.Context, f *premortem.Finding) error {
 	return r.c.Restart(ctx, r.env)
 }
 
-// beyond looks for the next limit: it doubles from where the fix held.
+// beyond looks for the next limit in leaps from where the fix held, then narrows it.
 func (r *run) beyond(ctx context.Context, s *search, from float64) error {
 	until := r.deadline.Add(-3 * time.Second) // the report wants its time too
-	limit := max(r.cap(s.x), from) * 4
-	for m := from * 2; m <= limit; m *= 2 {
+	limit := max(r.cap(s.x), from) * 8
+	for m := from * leap; m <= limit; m *= leap {
 		if time.Now().Add(r.stepTime(s.x, m)).After(until) {
 			s.partial = true
 			return nil
