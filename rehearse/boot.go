@@ -1,8 +1,10 @@
 package rehearse
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/premortem/premortem"
@@ -48,26 +50,25 @@ func ended(exit string) string {
 	return "it ended with " + exit
 }
 
-// errorLine picks the line that names the variable, else the last one that is not
-// part of a stack.
+// errorLine picks the line that names the variable, one that begins like an error
+// first, else the last line that is not part of a stack.
 func errorLine(lines []string, name string) string {
-	last := ""
+	best, last := "", ""
 	for _, l := range lines {
 		t := strings.TrimSpace(l)
-		if strings.Contains(t, name) && strings.Contains(strings.ToLower(t), "error") {
+		switch {
+		case strings.Contains(t, name) && startsAsError.MatchString(t):
 			return t
-		}
-		if t != "" && !strings.HasPrefix(t, "at ") {
+		case strings.Contains(t, name) && best == "":
+			best = t
+		case t != "" && !strings.HasPrefix(t, "at "):
 			last = t
 		}
 	}
-	for _, l := range lines {
-		if strings.Contains(l, name) {
-			return strings.TrimSpace(l)
-		}
-	}
-	return last
+	return cmp.Or(best, last)
 }
+
+var startsAsError = regexp.MustCompile(`^(\w*(Error|Exception)|error|fatal|panic)\b`)
 
 // finding returns the static finding of a rule about a node whose subject names what.
 func (r *run) finding(rule string, n premortem.Node, what string) *premortem.Finding {

@@ -39,6 +39,9 @@ func (r *run) prove(ctx context.Context, searches []*search) error {
 		}
 	}
 	r.conclude(s, fixed, f, &proof)
+	if err := r.tryNext(ctx, fixed, &proof); err != nil {
+		return err
+	}
 	if err := r.elsewhere(ctx, searches, s, f, &proof); err != nil {
 		return err
 	}
@@ -162,8 +165,10 @@ func (r *run) conclude(before, after *search, f *premortem.Finding, proof *premo
 	switch {
 	case b.Breaks > 0:
 		proof.BreaksAfter = b.Estimate
-		v := after.verdicts[b.Breaks]
-		proof.Next = fmt.Sprintf("%s then break at %s", before.x, nextSays(b, v))
+		proof.Next = fmt.Sprintf("%s then break at %s", before.x, nextSays(b, after.verdicts[b.Breaks]))
+		if cause := r.nextCause(after); cause != nil {
+			proof.Next += ": " + cause.Says
+		}
 	case proof.Worked && after.partial:
 		proof.Next = fmt.Sprintf("%s then hold to %.3g×, as far as the time allowed", before.x, b.Holds)
 	case proof.Worked:
@@ -184,6 +189,52 @@ func nextSays(h premortem.Headroom, v premortem.Verdict) string {
 		s += ": " + v.Says
 	}
 	return s
+}
+
+// nextCause is what stood first among the causes of the next limit, nil when it is
+// not known.
+func (r *run) nextCause(after *search) *premortem.Finding {
+	t := after.breaks[after.first()]
+	if t == nil {
+		return nil
+	}
+	found := r.behind[t.Experiment.Name]
+	for _, key := range after.verdicts[after.first()].Findings {
+		for i := range found {
+			if f := &found[i]; f.Key() == key && f.Because == "" {
+				return f
+			}
+		}
+	}
+	return nil
+}
+
+// tryNext tries the fix of the next limit too, on top of the first one, when it is a
+// matter of a variable: a pool's size, say. It says whether the same step then holds.
+func (r *run) tryNext(ctx context.Context, after *search, proof *premortem.Proof) error {
+	m, f := after.first(), r.nextCause(after)
+	if f == nil || f.Fix.Try == nil || len(f.Fix.Try.Env) == 0 || time.Now().Add(r.stepTime(after.x, m)+3*time.Second).After(r.deadline) {
+		return nil
+	}
+	r.doing("try the next fix: %s", f.Fix.Says)
+	r.fixed += " + " + f.Key()
+	if err := r.setEnv(ctx, f); err != nil {
+		return err
+	}
+	t, v, err := r.step(ctx, after.x, m)
+	if err != nil {
+		return err
+	}
+	also := judge.Compare(after.breaks[m], t, *f)
+	switch {
+	case v.Answer == premortem.Holds:
+		proof.Next += fmt.Sprintf("; %s: %.3g× then holds", f.Fix.Says, m)
+	case also.Worked:
+		proof.Next += fmt.Sprintf("; %s: %s", f.Fix.Says, also.Says)
+	default:
+		proof.Next += fmt.Sprintf("; %s did not help: %s", f.Fix.Says, also.Says)
+	}
+	return nil
 }
 
 func (r *run) headroomOf(x string) *premortem.Headroom {

@@ -45,6 +45,7 @@ type run struct {
 	verdicts []premortem.Verdict
 	static   []premortem.Finding
 	shown    []premortem.Finding
+	behind   map[string][]premortem.Finding       // of trials with a fix in place, by experiment
 	fixed    string                               // name of the fix that is in place, "" none
 	fixSQL   string                               // its statement, to be repeated when the database is made anew
 	env      map[premortem.Node]map[string]string // its environment, over production's
@@ -65,10 +66,11 @@ var xs = []string{"calls", "users", "rows"}
 func Run(ctx context.Context, sys *premortem.System, o Options) (_ *premortem.Report, err error) {
 	began := time.Now()
 	o = o.withDefaults()
-	r := &run{o: o, sys: sys, deadline: began.Add(o.Budget), plans: map[string]premortem.Plan{}, proofs: map[string]*premortem.Proof{}, report: &premortem.Report{
-		Schema: premortem.Schema, Version: premortem.Version, Command: "rehearse", Seed: o.Seed,
-		Started: began.UTC().Truncate(time.Second), System: sys, Unread: sys.Unread,
-	}}
+	r := &run{o: o, sys: sys, deadline: began.Add(o.Budget), plans: map[string]premortem.Plan{}, proofs: map[string]*premortem.Proof{},
+		behind: map[string][]premortem.Finding{}, report: &premortem.Report{
+			Schema: premortem.Schema, Version: premortem.Version, Command: "rehearse", Seed: o.Seed,
+			Started: began.UTC().Truncate(time.Second), System: sys, Unread: sys.Unread,
+		}}
 	r.static = check.Run(sys, o.Rules)
 	if err := r.ready(); err != nil {
 		return nil, err

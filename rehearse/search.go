@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/premortem/premortem"
@@ -157,7 +158,7 @@ func (r *run) step(ctx context.Context, x string, multiple float64) (*premortem.
 	}
 	name := fmt.Sprintf("%s-x%.3g", x, multiple)
 	if r.fixed != "" {
-		name += "-fixed"
+		name += strings.Repeat("-fixed", 1+strings.Count(r.fixed, " + "))
 	}
 	return r.trial(ctx, premortem.Experiment{
 		Name: name, X: x, Scale: premortem.ScaleOf(x, multiple),

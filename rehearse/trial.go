@@ -120,6 +120,8 @@ func (r *run) trial(ctx context.Context, e premortem.Experiment) (*premortem.Tri
 	r.verdicts = append(r.verdicts, v)
 	if r.fixed == "" {
 		r.shown = append(r.shown, found...)
+	} else {
+		r.behind[e.Name] = found
 	}
 	if err := r.o.Save(t); err != nil {
 		return nil, v, err
