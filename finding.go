@@ -121,7 +121,7 @@ type Measure struct {
 	Trial  string  `json:"trial,omitempty"` // name of the trial that holds the sample
 	Before float64 `json:"before"`
 	During float64 `json:"during"`
-	Unit   string  `json:"unit"` // "s", "1", "bytes", "rows"
+	Unit   string  `json:"unit"` // "s", "share", "rows", "bytes", "cores", "calls", "cost", …; "1" a bare number
 }
 
 // Fix is what to do about a finding.

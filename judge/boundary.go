@@ -5,12 +5,13 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/premortem/premortem"
 )
 
 // atBreak says what breaks, and estimates where inside the bracket.
-func atBreak(h *premortem.Headroom, points []premortem.Point, v *premortem.Verdict) {
+func atBreak(h *premortem.Headroom, points []premortem.Point, v *premortem.Verdict, gaps []gap) {
 	type candidate struct {
 		broken premortem.Broken
 		at     float64
@@ -44,14 +45,33 @@ func atBreak(h *premortem.Headroom, points []premortem.Point, v *premortem.Verdi
 	}
 	if h.Low == 0 {
 		h.Estimate = 0
-		h.Says = fmt.Sprintf("breaks at %s already", times(h.High)) + says
-		return
 	}
-	h.Says = fmt.Sprintf("holds at %s, breaks at about %s", times(h.Holds), times(twoDigits(h.Estimate)))
+	h.Says = between(h, gaps) + says
+}
+
+// between says where the boundary lies: "holds at 2×, breaks between 2× and 4×
+// (about 3.1×, 62 requests/s)".
+func between(h *premortem.Headroom, gaps []gap) string {
+	var open []string
+	for _, g := range gaps {
+		open = append(open, g.brief())
+	}
+	switch {
+	case h.Low == 0 && same(h.High, 1):
+		return "breaks at normal load already"
+	case h.Low == 0 && h.High < 1:
+		return "breaks at " + times(h.High) + " already"
+	case h.Low == 0 && len(open) > 0:
+		return "breaks at " + times(h.High) + ", and " + list(open)
+	case h.Low == 0:
+		return "breaks at " + times(h.High) + ", the smallest multiple tried"
+	}
+	inside := []string{"about " + times(twoDigits(h.Estimate))}
 	if h.Base > 0 {
-		h.Says += fmt.Sprintf(" (%s %s)", about(h.Base*h.Estimate), h.Unit)
+		inside[0] += ", " + about(h.Base*h.Estimate) + " " + h.Unit
 	}
-	h.Says += says
+	inside = append(inside, open...)
+	return fmt.Sprintf("holds at %s, breaks between %s and %s (%s)", times(h.Holds), times(h.Low), times(h.High), strings.Join(inside, "; "))
 }
 
 func outcomeOf(b premortem.Broken) outcome {

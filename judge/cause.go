@@ -91,21 +91,23 @@ func measured(f *premortem.Finding, signal string) float64 {
 // compare puts causes before consequences and what concerns the first broken route
 // before the rest.
 func (ex *exam) compare(t *premortem.Trial, a, b *premortem.Finding) int {
-	flag := func(yes bool) int {
-		if yes {
-			return 0
-		}
-		return 1
-	}
 	first := func(f *premortem.Finding) bool {
 		routes := routesOf(t, *f)
 		return len(routes) == 0 || slices.Contains(routes, ex.first())
 	}
 	return cmp.Or(
-		flag(concerns(t, *a, ex))-flag(concerns(t, *b, ex)),
-		flag(a.Because == "")-flag(b.Because == ""),
-		flag(first(a))-flag(first(b)),
+		firstIf(concerns(t, *a, ex))-firstIf(concerns(t, *b, ex)),
+		firstIf(a.Because == "")-firstIf(b.Because == ""),
+		firstIf(first(a))-firstIf(first(b)),
 		stronger(a, b))
+}
+
+// firstIf puts what is true first.
+func firstIf(yes bool) int {
+	if yes {
+		return 0
+	}
+	return 1
 }
 
 // concerns reports whether a finding is about a broken route: users must feel it,

@@ -41,7 +41,7 @@ func Compare(before, after *premortem.Trial, f premortem.Finding) premortem.Proo
 	show := seconds
 	name := "p95"
 	if b.What == "errors" {
-		p.Signal, p.Unit, name, show = "request_errors", "1", "errors", share
+		p.Signal, p.Unit, name, show = "request_errors", "share", "errors", share
 		p.Before, p.After = ratio(float64(was.Errors), float64(was.Count)), ratio(float64(is.Errors), float64(is.Count))
 	}
 	now := examine(after)

@@ -30,8 +30,10 @@ var meetings = []meeting{
 // suppressions and baselines go on working, and both sets of evidence, lines first.
 // A suspicion whose statement was exercised under more than normal load without
 // harm becomes Cleared. Everything else stays as it is. The result holds each cause
-// once, and Because points at the keys that are in it; Keys tells which keys went.
+// once, told by the trial in which it broke something first, and Because points at
+// the keys that are in it; Keys tells which keys went.
 func Confirm(static []premortem.Finding, trials []*premortem.Trial, shown []premortem.Finding) []premortem.Finding {
+	shown = atFirstBreak(shown, trials)
 	pairs := pair(static, shown)
 	names := renamed(static, shown, pairs)
 	out := make([]premortem.Finding, 0, len(static)+len(shown))
@@ -163,6 +165,9 @@ func joined(f premortem.Finding, shown []premortem.Finding, met []int) premortem
 	for _, j := range met {
 		keep(shown[j].Evidence)
 	}
+	if main.Rule == TableScan.Name {
+		written = places(written)
+	}
 	f.Evidence = append(written, numbers...)
 	edits, safe, own := f.Fix.Edits, f.Fix.Safe, f.Fix
 	f.Fix = main.Fix
@@ -173,6 +178,7 @@ func joined(f premortem.Finding, shown []premortem.Finding, met []int) premortem
 	if f.Fix.Proof == nil {
 		f.Fix.Proof = own.Proof
 	}
+	f.Fix = oneIndex(f.Fix)
 	return f
 }
 
@@ -341,7 +347,7 @@ func repeatHarmless(static *premortem.Finding, trials []*premortem.Trial) []prem
 					most = rows
 					best = &premortem.Evidence{
 						Says:    fmt.Sprintf("tried in the clone: after a list of %s rows %s makes this call %s", count(rows), t.Traces[i].Route, plural(c.Count, "time", "times")),
-						Measure: &premortem.Measure{Signal: "calls_per_request", Node: c.To, Trial: t.Experiment.Name, During: float64(c.Count), Unit: "1"},
+						Measure: &premortem.Measure{Signal: "calls_per_request", Node: c.To, Trial: t.Experiment.Name, During: float64(c.Count), Unit: "calls"},
 					}
 				}
 			}

@@ -50,7 +50,7 @@ func TestASuspicionThatHappenedIsToldOnceWithBothEvidences(t *testing.T) {
 	if f.Key() != "query-without-index service/api users (lower(email))" || f.Standing != premortem.Shown || f.Severity != premortem.Down {
 		t.Errorf("key %q, %s, %s", f.Key(), f.Standing, f.Severity)
 	}
-	if f.Says != "POST /api/login reads all 500,000 users for one of them" || f.Fix.Try == nil || len(f.Fix.Edits) != 1 || !f.Fix.Safe {
+	if f.Says != "POST /api/login reads the whole users table (500,000 rows) for one of them" || f.Fix.Try == nil || len(f.Fix.Edits) != 1 || !f.Fix.Safe {
 		t.Errorf("says %q, fix %+v", f.Says, f.Fix)
 	}
 	numbers := false
@@ -237,7 +237,7 @@ func TestCompareOfErrorsSpeaksOfErrors(t *testing.T) {
 	before := connectionsRefused()
 	_, found := Judge(before)
 	after := shop("users", 4).trial
-	if p := Compare(before, after, found[0]); !p.Worked || p.Unit != "1" || !strings.Contains(p.Says, "errors 24 % → 0 %") {
+	if p := Compare(before, after, found[0]); !p.Worked || p.Unit != "share" || !strings.Contains(p.Says, "errors 24 % → 0 %") {
 		t.Errorf("%+v", p)
 	}
 }

@@ -58,19 +58,23 @@ func lookConnectionsExhausted(t *premortem.Trial, report func(premortem.Finding)
 			f.Says += fmt.Sprintf(": it accepts %s", count(t.MaxConnections))
 		}
 		for _, p := range poolsTo(t, n) {
-			e := p.Site
-			e.Says = fmt.Sprintf("%s processes of %s open up to %d connections each", count(max(p.Replicas, 1)), p.From.Name(), p.Max)
-			e.Measure = &premortem.Measure{Signal: "pool_size", Node: p.From, Trial: t.Experiment.Name, During: float64(p.Max * max(p.Replicas, 1)), Unit: "1"}
+			if p.Site.Pos.Known() {
+				f.Evidence = append(f.Evidence, lines([]premortem.Evidence{p.Site}, fmt.Sprintf("the pool holds at most %d connections", p.Max))...)
+			}
+			e := premortem.Evidence{}
+			e.Says = fmt.Sprintf("%s processes of %s open up to %d connections each, %s together",
+				count(max(p.Replicas, 1)), p.From.Name(), p.Max, count(p.Max*max(p.Replicas, 1)))
+			e.Measure = &premortem.Measure{Signal: "pool_size", Node: p.From, Trial: t.Experiment.Name, During: float64(p.Max * max(p.Replicas, 1)), Unit: "connections"}
 			f.Evidence = append(f.Evidence, e)
 		}
 		f.Evidence = append(f.Evidence, premortem.Evidence{
 			Says:    fmt.Sprintf("SQLSTATE %s, too many connections: %s at normal load, %s %s", tooManyConnections, count(normal[n]), count(refused[n]), at(t)),
-			Measure: &premortem.Measure{Signal: "connections_refused", Node: n, Trial: t.Experiment.Name, Before: float64(normal[n]), During: float64(refused[n]), Unit: "1"},
+			Measure: &premortem.Measure{Signal: "connections_refused", Node: n, Trial: t.Experiment.Name, Before: float64(normal[n]), During: float64(refused[n]), Unit: "connections"},
 		})
 		if d := t.Phase("during"); d != nil && d.Database.Watched && d.Database.ConnsMax > 0 {
 			f.Evidence = append(f.Evidence, premortem.Evidence{
 				Says:    fmt.Sprintf("up to %s connections were open at once", count(d.Database.ConnsMax)),
-				Measure: &premortem.Measure{Signal: "database_connections", Node: n, Trial: t.Experiment.Name, During: float64(d.Database.ConnsMax), Unit: "1"},
+				Measure: &premortem.Measure{Signal: "database_connections", Node: n, Trial: t.Experiment.Name, During: float64(d.Database.ConnsMax), Unit: "connections"},
 			})
 		}
 		f.Fix = smallerPool(t, n)

@@ -63,7 +63,10 @@ func lookCPUSaturated(t *premortem.Trial, report func(premortem.Finding)) {
 	w := workers[0]
 	f := w.finding(t, ex, workers)
 	f.Subject = "machine"
-	f.Says = fmt.Sprintf("%s of %s cores of the machine are busy, %s of them with %s", cores(during.Machine.CPU), count(t.Cores), cores(w.cpu), w.node.Name())
+	f.Says = fmt.Sprintf("%s uses %s of the machine's %s", w.node, cores(w.cpu), plural(t.Cores, "core", "cores"))
+	if rest := during.Machine.CPU - w.cpu; rest >= 0.01 {
+		f.Says += fmt.Sprintf(", everything else %s", cores(rest))
+	}
 	report(f)
 }
 
@@ -100,8 +103,8 @@ func (w *worker) finding(t *premortem.Trial, ex *exam, workers []worker) premort
 	if len(ex.broken) > 0 {
 		f.Severity = premortem.Down
 	}
-	m := func(signal string, n premortem.Node, before, now float64) *premortem.Measure {
-		return &premortem.Measure{Signal: signal, Node: n, Trial: t.Experiment.Name, Before: before, During: now, Unit: "1"}
+	m := func(signal, unit string, n premortem.Node, before, now float64) *premortem.Measure {
+		return &premortem.Measure{Signal: signal, Node: n, Trial: t.Experiment.Name, Before: before, During: now, Unit: unit}
 	}
 	before := map[premortem.Node]float64{}
 	if p := t.Phase("before"); p != nil {
@@ -112,13 +115,13 @@ func (w *worker) finding(t *premortem.Trial, ex *exam, workers []worker) premort
 	for _, other := range workers[:min(len(workers), 3)] {
 		f.Evidence = append(f.Evidence, premortem.Evidence{
 			Says:    fmt.Sprintf("%s used %s cores %s, %s at normal load", other.node.Name(), cores(other.cpu), at(t), cores(before[other.node])),
-			Measure: m("process_cpu_cores", other.node, before[other.node], other.cpu),
+			Measure: m("process_cpu_cores", "cores", other.node, before[other.node], other.cpu),
 		})
 	}
 	if during.Machine.Watched {
 		f.Evidence = append(f.Evidence, premortem.Evidence{
 			Says:    fmt.Sprintf("the machine: %s of %s cores busy, premortem itself %s", cores(during.Machine.CPU), count(t.Cores), cores(during.Load.OwnCPU)),
-			Measure: m("machine_cpu_cores", "", 0, during.Machine.CPU),
+			Measure: m("machine_cpu_cores", "cores", "", 0, during.Machine.CPU),
 		})
 	}
 	loads := loadsOf(during)
@@ -127,12 +130,12 @@ func (w *worker) finding(t *premortem.Trial, ex *exam, workers []worker) premort
 		if l := &loads[i]; l.to == w.node && l.seconds >= 0.2*total {
 			f.Evidence = append(f.Evidence, premortem.Evidence{
 				Says:    fmt.Sprintf("%s is %s of its time: %s calls of %s", short(l.op), share(ratio(l.seconds, total)), count(l.calls), seconds(l.mean())),
-				Measure: m("call_seconds_share", w.node, 0, ratio(l.seconds, total)),
+				Measure: m("call_seconds_share", "share", w.node, 0, ratio(l.seconds, total)),
 			})
 		}
 	}
 	f.Fix.Says = "do less per request in " + w.node.Name() + ", then give it more replicas or cores"
-	if w.node.Kind() == "store" {
+	if w.node.Kind() == "store" { // a second copy of a database takes over no writes
 		f.Fix.Says = "shorten the heaviest statements of " + w.node.Name() + ", then give it more cores"
 	}
 	return f

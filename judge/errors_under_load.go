@@ -76,19 +76,19 @@ func errorsFinding(t *premortem.Trial, ex *exam, r *premortem.RouteStats, lost b
 		return &premortem.Measure{Signal: signal, Trial: t.Experiment.Name, Before: before, During: now, Unit: unit}
 	}
 	f.Evidence = []premortem.Evidence{{
-		Says:    fmt.Sprintf("%s of %s requests failed, %s at normal load", count(r.Errors), count(r.Count), share(normal)),
-		Measure: m("request_errors", "1", normal, now),
+		Says:    fmt.Sprintf("%s of %s requests failed, which is %s; %s at normal load", count(r.Errors), count(r.Count), share(now), share(normal)),
+		Measure: m("request_errors", "share", normal, now),
 	}}
 	for _, k := range kinds[:min(len(kinds), 3)] {
 		f.Evidence = append(f.Evidence, premortem.Evidence{
 			Says:    fmt.Sprintf("%s: %s", k.name, plural(int(k.n), "request", "requests")),
-			Measure: m("request_errors_"+k.name, "1", 0, float64(k.n)),
+			Measure: m("request_errors_"+k.name, "requests", 0, float64(k.n)),
 		})
 	}
 	if l := loudest(t, during); l != nil {
 		f.Evidence = append(f.Evidence, premortem.Evidence{
 			Says:    fmt.Sprintf("%s logged %s: %s", l.Node.Name(), plural(int(l.Count), "time", "times"), short(l.Template)),
-			Measure: &premortem.Measure{Signal: "log_lines", Node: l.Node, Trial: t.Experiment.Name, During: float64(l.Count), Unit: "1"},
+			Measure: &premortem.Measure{Signal: "log_lines", Node: l.Node, Trial: t.Experiment.Name, During: float64(l.Count), Unit: "lines"},
 		})
 	}
 	f.Evidence = append(f.Evidence, brokenEvidence(t, ex, r.Route)...)

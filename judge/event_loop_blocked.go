@@ -66,7 +66,7 @@ func lookEventLoopBlocked(t *premortem.Trial, report func(premortem.Finding)) {
 			{Says: fmt.Sprintf("event-loop delay of process %d, p99: %s at normal load, %s %s", u.Replica, ifKnown(normal), seconds(u.LagP99), at(t)),
 				Measure: &premortem.Measure{Signal: "event_loop_lag_p99", Node: u.Node, Trial: t.Experiment.Name, Before: max(normal, 0), During: u.LagP99, Unit: "s"}},
 			{Says: fmt.Sprintf("it used %s cores", cores(u.CPU)),
-				Measure: &premortem.Measure{Signal: "process_cpu_cores", Node: u.Node, Trial: t.Experiment.Name, During: u.CPU, Unit: "1"}},
+				Measure: &premortem.Measure{Signal: "process_cpu_cores", Node: u.Node, Trial: t.Experiment.Name, During: u.CPU, Unit: "cores"}},
 		}
 		f.Fix.Says = "move the work off the event loop of " + u.Node.Name() + ", or run more processes of it"
 		report(f)

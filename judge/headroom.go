@@ -2,8 +2,8 @@ package judge
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/premortem/premortem"
 )
@@ -59,27 +59,72 @@ func Headroom(x, unit string, base float64, points []premortem.Point, verdicts m
 	steps := stepsOf(own)
 	low, high := bracketOf(steps)
 	h.Holds, h.Breaks, h.Low, h.High = low, high, low, high
+	gaps := gapsOf(steps, low, high, verdicts)
 	switch {
 	case high > 0:
 		h.Answer = premortem.Fails
-		atBreak(&h, own, verdictAt(verdicts, high))
+		atBreak(&h, own, verdictAt(verdicts, high), gaps)
 	case low > 0 && same(low, steps[len(steps)-1].multiple):
-		h.Says = "not up to " + times(low)
+		h.Says = "holds up to " + times(low) + ", the largest multiple tried"
 		h.Answer = premortem.Holds
-	case low > 0:
-		h.Says = fmt.Sprintf("holds at %s; %s is not decided", times(low), times(steps[len(steps)-1].multiple))
-	default:
+	case len(gaps) == 0:
 		h.Says = "not decided"
-	}
-	if h.Answer == premortem.Unknown {
-		for _, st := range slices.Backward(steps) {
-			if v := verdictAt(verdicts, st.multiple); v != nil && v.Answer == premortem.Unknown && v.Says != "" {
-				h.Says += ": " + v.Says
-				break
-			}
+	default:
+		h.Says = gaps[len(gaps)-1].told()
+		if low > 0 {
+			h.Says = "holds at " + times(low) + "; " + h.Says
 		}
 	}
 	return h
+}
+
+// gap is a multiple that was tried and has no answer.
+type gap struct {
+	multiple float64
+	why      string // the verdict's sentence, "" none
+}
+
+// gapsOf returns the multiples without an answer inside the bracket, ascending.
+func gapsOf(steps []step, low, high float64, verdicts map[float64]premortem.Verdict) []gap {
+	var out []gap
+	for _, st := range steps {
+		if st.answer != premortem.Unknown || st.multiple <= low || (high > 0 && st.multiple >= high) {
+			continue
+		}
+		g := gap{multiple: st.multiple}
+		if v := verdictAt(verdicts, st.multiple); v != nil && v.Answer == premortem.Unknown {
+			g.why = v.Says
+		}
+		out = append(out, g)
+	}
+	return out
+}
+
+// brief is "4× is too close to call".
+func (g gap) brief() string {
+	what := times(g.multiple)
+	if same(g.multiple, 1) {
+		what = "normal load"
+	}
+	if strings.Contains(g.why, tooClose) {
+		return what + " is " + tooClose
+	}
+	return what + " is not decided"
+}
+
+// told is brief with its reason.
+func (g gap) told() string {
+	_, why, ok := strings.Cut(g.why, tooClose+": ")
+	if !ok {
+		_, why, ok = strings.Cut(g.why, notDecided+": ")
+	}
+	if !ok {
+		why = g.why
+	}
+	if why == "" {
+		return g.brief()
+	}
+	return g.brief() + ": " + why
 }
 
 func verdictAt(verdicts map[float64]premortem.Verdict, multiple float64) *premortem.Verdict {

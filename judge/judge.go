@@ -32,6 +32,9 @@ func Judge(t *premortem.Trial) (premortem.Verdict, []premortem.Finding) {
 		Findings: []string{}, Doubts: ex.doubts, Broken: ex.broken,
 	}
 	found := diagnose(t, ex)
+	if ex.own(t, found) {
+		v.Broken, v.First, v.Says = ex.broken, ex.first(), ex.says
+	}
 	for _, f := range found {
 		if v.Answer != premortem.Fails || concerns(t, f, ex) {
 			v.Findings = append(v.Findings, f.Key())
@@ -43,6 +46,29 @@ func Judge(t *premortem.Trial) (premortem.Verdict, []premortem.Finding) {
 	return v, found
 }
 
+// own puts the broken route that makes the cause itself before the routes that only
+// wait behind it, whichever was late by more: that is chance, and changes from run
+// to run. It reports whether anything moved.
+func (ex *exam) own(t *premortem.Trial, found []premortem.Finding) bool {
+	if len(ex.broken) < 2 || len(found) == 0 {
+		return false
+	}
+	cause := found[0]
+	s := signNamed(cause.Rule)
+	if s.makes == nil || !concerns(t, cause, ex) {
+		return false
+	}
+	makes := s.makes(t, cause)
+	if !ex.brokeAny(makes) || slices.Contains(makes, ex.first()) {
+		return false
+	}
+	slices.SortStableFunc(ex.broken, func(a, b premortem.Broken) int {
+		return firstIf(slices.Contains(makes, a.Route)) - firstIf(slices.Contains(makes, b.Route))
+	})
+	ex.says = ex.failure() + ex.assumption()
+	return true
+}
+
 // exam is a trial with its objectives counted.
 type exam struct {
 	trial    *premortem.Trial
@@ -50,6 +76,7 @@ type exam struct {
 	says     string
 	doubts   []string
 	broken   []premortem.Broken // worst first; empty unless answer is Fails
+	already  string             // what fails at normal load, "" nothing
 	assumed  bool               // no objective was declared
 	credible bool               // the load of "during" was offered as planned
 }
@@ -89,10 +116,16 @@ func examine(t *premortem.Trial) *exam {
 	trouble := instrument(t, during, tightest(now))
 	ex.credible = len(trouble) == 0
 	ex.decide(during, now, trouble)
-	if ex.assumed {
-		ex.says += "; no objective is declared, so " + assumedText + " was asked of every route"
-	}
+	ex.says += ex.assumption()
 	return ex
+}
+
+// assumption says what was asked where nothing is declared, "" elsewhere.
+func (ex *exam) assumption() string {
+	if !ex.assumed {
+		return ""
+	}
+	return "; no objective is declared, so " + assumedText + " was asked of every route"
 }
 
 func (ex *exam) doubt(s string) { ex.doubts = append(ex.doubts, s) }
@@ -124,11 +157,15 @@ func (ex *exam) decide(during *premortem.Phase, now []outcome, trouble []trouble
 		ex.doubt(weak)
 	}
 	if open := only(now, premortem.Unknown); len(open) > 0 {
-		ex.says = "not decided " + at(t) + ": " + open[0].caveat
+		how := tooClose
+		if open[0].n < fewest {
+			how = notDecided
+		}
+		ex.says = undecided(t, how) + ": " + open[0].caveat
 		return
 	}
 	if a, sent := during.Load.Abandoned, during.Load.Sent; a > 10 && float64(a) > 0.05*float64(sent) {
-		ex.says = fmt.Sprintf("not decided %s: %s of %s requests were still open when the phase ended", at(t), count(a), count(sent))
+		ex.says = fmt.Sprintf("%s: %s of %s requests were still open when the load ended", undecided(t, notDecided), count(a), count(sent))
 		ex.doubt(fmt.Sprintf("%s requests had no answer when the phase ended, so their times are not counted", count(a)))
 		return
 	}
@@ -139,6 +176,20 @@ func (ex *exam) decide(during *premortem.Phase, now []outcome, trouble []trouble
 	}
 	ex.answer = premortem.Holds
 	ex.says = "every objective that was exercised holds " + at(t) + closest(now)
+}
+
+const (
+	tooClose   = "too close to call" // enough answers, on both sides of the objective
+	notDecided = "not decided"
+)
+
+// undecided begins the sentence of a trial without an answer: "4× users is too close
+// to call".
+func undecided(t *premortem.Trial, how string) string {
+	if what, ok := strings.CutPrefix(at(t), "at "); ok {
+		return what + " is " + how
+	}
+	return how + " " + at(t)
 }
 
 // fail records the broken objectives, worst first.
@@ -155,14 +206,27 @@ func (ex *exam) fail(failed []outcome) {
 		}
 		ex.broken = append(ex.broken, b)
 	}
-	ex.says = failed[0].what() + " " + at(t)
-	if n := routesIn(failed); n > 1 {
-		ex.says += fmt.Sprintf(", and %s more", plural(n-1, "route breaks", "routes break"))
-	}
 	if normal := ex.normal(); len(normal) > 0 {
-		ex.says = "normal load already breaks " + normal[0].what() + "; " + ex.says
+		ex.already = normal[0].what()
 		ex.doubt("an objective fails at normal load already")
 	}
+	ex.says = ex.failure()
+}
+
+// failure says the first broken objective, and how many more routes break.
+func (ex *exam) failure() string {
+	says := outcomeOf(ex.broken[0]).what() + " " + at(ex.trial)
+	routes := map[string]bool{}
+	for _, b := range ex.broken {
+		routes[b.Route] = true
+	}
+	if n := len(routes); n > 1 {
+		says += fmt.Sprintf(", and %s too", plural(n-1, "more route breaks", "more routes break"))
+	}
+	if ex.already != "" {
+		says = "normal load already breaks " + ex.already + "; " + says
+	}
+	return says
 }
 
 // normal returns the objectives that fail before anything was scaled.

@@ -92,7 +92,7 @@ func lookLockWait(t *premortem.Trial, report func(premortem.Finding)) {
 	}
 	f.Evidence = append(distinct(f.Evidence), premortem.Evidence{
 		Says:    fmt.Sprintf("%s of active sessions at normal load, %s %s, most in %s", share(normal), share(part), at(t), waits[0].name),
-		Measure: m("lock_wait_share", "1", normal, part),
+		Measure: m("lock_wait_share", "share", normal, part),
 	})
 	before := loadsOf(t.Phase("before"))
 	for i := range victims[:min(len(victims), 3)] {
@@ -105,11 +105,11 @@ func lookLockWait(t *premortem.Trial, report func(premortem.Finding)) {
 	if n := during.Database.IdleInTx; n > 0 {
 		f.Evidence = append(f.Evidence, premortem.Evidence{
 			Says:    fmt.Sprintf("up to %s held a transaction open without working in it", plural(n, "session", "sessions")),
-			Measure: m("idle_in_transaction", "1", 0, float64(n)),
+			Measure: m("idle_in_transaction", "connections", 0, float64(n)),
 		})
 	}
 	if n := during.Database.Deadlocks; n > 0 {
-		f.Evidence = append(f.Evidence, premortem.Evidence{Says: plural(int(n), "deadlock", "deadlocks"), Measure: m("deadlocks", "1", 0, float64(n))})
+		f.Evidence = append(f.Evidence, premortem.Evidence{Says: plural(int(n), "deadlock", "deadlocks"), Measure: m("deadlocks", "deadlocks", 0, float64(n))})
 	}
 	f.Fix.Says = "shorten the transactions that touch the contended rows, take those rows last and set lock_timeout"
 	report(f)

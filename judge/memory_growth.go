@@ -61,10 +61,10 @@ func memoryOf(p *premortem.Phase, u premortem.UnitStats) int64 {
 // size prints bytes in the unit a person would choose.
 func size(b int64) string {
 	switch {
-	case b >= 1<<30:
-		return plain(twoDigits(float64(b)/(1<<30))) + " GB"
-	case b >= 1<<20:
-		return plain(twoDigits(float64(b)/(1<<20))) + " MB"
+	case b >= 1e9:
+		return plain(twoDigits(float64(b)/1e9)) + " GB"
+	case b >= 1e6:
+		return plain(twoDigits(float64(b)/1e6)) + " MB"
 	}
-	return plain(twoDigits(float64(b)/(1<<10))) + " kB"
+	return plain(twoDigits(float64(b)/1e3)) + " kB"
 }

@@ -150,17 +150,21 @@ func (r *repeat) finding(t *premortem.Trial, ex *exam) premortem.Finding {
 	if r.grows {
 		says += "; longer lists repeat it more often"
 	}
+	together := fmt.Sprintf("together they take %s of the request's %s when nothing else runs, which is %s", seconds(r.seconds), seconds(r.took), share(r.use.share()))
+	if loaded > r.use.share() {
+		together += fmt.Sprintf(", and %s of it under load", share(loaded))
+	}
 	f.Evidence = append(f.Evidence,
-		premortem.Evidence{Says: says, Measure: m("calls_per_request", "1", 0, r.calls)},
+		premortem.Evidence{Says: says, Measure: m("calls_per_request", "calls", 0, r.calls)},
 		premortem.Evidence{
-			Says: fmt.Sprintf("together they take %s of the request's %s when nothing else runs", seconds(r.seconds), seconds(r.took)),
+			Says: together,
 			// Under load each waits its turn, so the larger share counts.
-			Measure: m(signalRequestShare, "1", r.use.share(), max(r.use.share(), loaded)),
+			Measure: m(signalRequestShare, "share", r.use.share(), max(r.use.share(), loaded)),
 		})
 	if r.load != nil {
 		f.Evidence = append(f.Evidence, premortem.Evidence{
 			Says:    fmt.Sprintf("they are %s of all time spent in %s, %s calls %s", share(r.share), r.to.Name(), count(r.load.calls), at(t)),
-			Measure: m(signalDatabaseShare, "1", 0, r.share),
+			Measure: m(signalDatabaseShare, "share", 0, r.share),
 		})
 	}
 	f.Evidence = append(f.Evidence, brokenEvidence(t, ex, r.route)...)

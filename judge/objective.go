@@ -184,8 +184,12 @@ func (g goal) decide(n, bad uint64) (premortem.Answer, string) {
 	case g.name == "errors" && bad == 0:
 		return premortem.Holds, "" // as far as anybody can see; faint says so
 	}
-	return premortem.Unknown, fmt.Sprintf("%s of %s is too close to call: %s of %s requests missed it (between %s and %s, %s allowed)",
-		g.text(), g.route, count(bad), count(n), share(low), share(high), share(g.allowed))
+	missed := "took longer than " + exactSeconds(g.limit)
+	if g.name == "errors" {
+		missed = "failed"
+	}
+	return premortem.Unknown, fmt.Sprintf("%s of %s requests of %s %s: between %s and %s do, %s may",
+		count(bad), count(n), g.route, missed, share(low), share(high), exactShare(g.allowed))
 }
 
 // needs is how many requests without a miss show the goal with certainty.
@@ -197,21 +201,24 @@ func (g goal) needs() uint64 {
 // faint says of which error objectives the number of requests shows less than the
 // objective asks, though none failed; "" when there is none.
 func faint(now []outcome) string {
-	var routes []string
+	routes := map[string]bool{}
 	var fewestSeen, needs uint64 = math.MaxUint64, 0
+	limit := 0.0
 	for _, o := range now {
 		if o.answer == premortem.Holds && o.bad == 0 && o.n < o.needs {
-			routes = append(routes, o.goal.route)
-			fewestSeen, needs = min(fewestSeen, o.n), max(needs, o.needs)
+			routes[o.goal.route] = true
+			fewestSeen = min(fewestSeen, o.n)
+			if o.needs > needs {
+				needs, limit = o.needs, o.goal.limit
+			}
 		}
 	}
 	if len(routes) == 0 {
 		return ""
 	}
-	slices.Sort(routes)
 	_, high := wilson(0, fewestSeen, confident)
-	return fmt.Sprintf("no request of %s failed, but there were too few of them to show their error objective: %s show errors ≤ %s, and %s would be needed",
-		list(routes), count(fewestSeen), share(high), count(needs))
+	return fmt.Sprintf("no request of %s failed, but there were too few to show errors ≤ %s: %s of a route show ≤ %s, and %s would be needed",
+		plural(len(routes), "route", "routes"), exactShare(limit), count(fewestSeen), share(high), count(needs))
 }
 
 // text is "p95 ≤ 300 ms" or "errors ≤ 0.1 %".

@@ -88,7 +88,8 @@ func queuesOf(t *premortem.Trial) []queue {
 				busy += c.Time.Sum()
 			}
 		}
-		q.inUse = busy.Seconds() / during.Took
+		// Calls may end after the load did, so the sum can be more than fits.
+		q.inUse = min(busy.Seconds()/during.Took, float64(p.Max*len(units)))
 		held := q.inUse + float64(q.idle)
 		if q.full == 0 || held < 0.6*float64(p.Max*q.full) || loopBlocked(units) {
 			continue
@@ -189,20 +190,21 @@ func (q *queue) finding(t *premortem.Trial, ex *exam) premortem.Finding {
 	f.Evidence = append(f.Evidence,
 		premortem.Evidence{
 			Says:    fmt.Sprintf("%d of %s with all %d connections open", q.full, plural(q.units, "process", "processes"), p.Max),
-			Measure: m("pool_connections", "1", most(unitsOf(t.Phase("before"), p.From)), most(unitsOf(during, p.From))),
+			Measure: m("pool_connections", "connections", most(unitsOf(t.Phase("before"), p.From)), most(unitsOf(during, p.From))),
 		},
 		premortem.Evidence{
 			Says:    fmt.Sprintf("on average %s of %d connections are inside a call", about(q.inUse), p.Max*q.units),
-			Measure: m("pool_in_use", "1", 0, q.inUse),
+			Measure: m("pool_in_use", "connections", 0, q.inUse),
 		},
 		premortem.Evidence{
-			Says:    fmt.Sprintf("%s takes %s alone and %s %s; its own calls and work account for %s", w.route, seconds(w.alone), seconds(w.took), at(t), seconds(w.took-w.wait)),
-			Measure: m(signalRequestShare, "1", 0, min(ratio(w.wait, w.took), 1)),
+			Says: fmt.Sprintf("%s takes %s alone and %s %s; its own calls and work account for %s, and %s is waiting",
+				w.route, seconds(w.alone), seconds(w.took), at(t), seconds(w.took-w.wait), share(min(ratio(w.wait, w.took), 1))),
+			Measure: m(signalRequestShare, "share", 0, min(ratio(w.wait, w.took), 1)),
 		})
 	if q.idle > 0 {
 		f.Evidence = append(f.Evidence, premortem.Evidence{
 			Says:    fmt.Sprintf("up to %s at once were held in a transaction that was doing something else", plural(q.idle, "connection", "connections")),
-			Measure: m("idle_in_transaction", "1", 0, float64(q.idle)),
+			Measure: m("idle_in_transaction", "connections", 0, float64(q.idle)),
 		})
 	}
 	f.Evidence = append(f.Evidence, brokenEvidence(t, ex, w.route)...)

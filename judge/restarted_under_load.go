@@ -48,7 +48,7 @@ func lookRestartedUnderLoad(t *premortem.Trial, report func(premortem.Finding)) 
 		f.Says = fmt.Sprintf("%s was restarted %s %s", u.Node.Name(), plural(now, "time", "times"), at(t))
 		f.Evidence = []premortem.Evidence{{
 			Says:    fmt.Sprintf("restarts: none at normal load, %d %s", now, at(t)),
-			Measure: &premortem.Measure{Signal: "process_restarts", Node: u.Node, Trial: t.Experiment.Name, During: float64(now), Unit: "1"},
+			Measure: &premortem.Measure{Signal: "process_restarts", Node: u.Node, Trial: t.Experiment.Name, During: float64(now), Unit: "restarts"},
 		}}
 		f.Fix.Says = "read the last log lines of " + u.Node.Name() + " before it died"
 		report(f)

@@ -16,6 +16,7 @@ var scenarios = map[string]map[string]func() *premortem.Trial{
 		"scan-that-still-holds-but-grows":    scanThatGrows,
 		"planned-only-and-no-advice":         scanPlannedOnly,
 		"orders-wait-behind-the-scan":        ordersBehindTheScan,
+		"row-stands-at-the-start":            rowAtTheStart,
 		"near-miss-index-in-place":           indexInPlace,
 		"near-miss-one-hundred-users":        smallTable,
 		"near-miss-limit-stops-the-scan":     scanStopsEarly,

@@ -203,9 +203,9 @@ func TestHeadroomSaysWhatThePointsShow(t *testing.T) {
 		says                string
 	}{
 		{"p95 crosses its limit a third of the way up", []premortem.Point{at(1, 0.1, "holds"), at(2, 2.7, "fails")}, premortem.Fails, 1, 2, 1.26,
-			"holds at 1×, breaks at about 1.3× (63 requests/s): POST /api/login: p95 900 ms against 300 ms"},
+			"holds at 1×, breaks between 1× and 2× (about 1.3×, 63 requests/s): POST /api/login: p95 900 ms against 300 ms"},
 		{"order does not matter", []premortem.Point{at(2, 2.7, "fails"), at(1, 0.1, "holds")}, premortem.Fails, 1, 2, 1.26, "1.3×"},
-		{"it held to the cap", []premortem.Point{at(1, 0.1, "holds"), at(4, 0.2, "holds")}, premortem.Holds, 4, 0, 0, "not up to 4×"},
+		{"it held to the cap", []premortem.Point{at(1, 0.1, "holds"), at(4, 0.2, "holds")}, premortem.Holds, 4, 0, 0, "holds up to 4×, the largest multiple tried"},
 		{"the top has no answer", []premortem.Point{at(1, 0.1, "holds"), at(2, 0.2, "unknown"), at(2, 0.2, "unknown")}, premortem.Unknown, 1, 0, 0, "holds at 1×; 2× is not decided"},
 		{"it fails everywhere", []premortem.Point{at(1, 2, "fails"), at(0.5, 1, "fails")}, premortem.Fails, 0, 0.5, 0, "breaks at 0.5× already"},
 		{"no points", nil, premortem.Unknown, 0, 0, 0, "not decided"},

@@ -23,6 +23,9 @@ type Sign struct {
 	// routes names the routes that a finding concerns. Nil, or no names: it
 	// concerns whatever broke.
 	routes func(t *premortem.Trial, f premortem.Finding) []string
+	// makes names those of routes that do the work themselves and do not only wait
+	// behind it. Nil: nobody can tell.
+	makes func(t *premortem.Trial, f premortem.Finding) []string
 	// explains reports whether a finding of this sign accounts for another one.
 	// Nil: it explains nothing.
 	explains func(t *premortem.Trial, cause, effect premortem.Finding) bool

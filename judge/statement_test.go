@@ -77,7 +77,7 @@ func TestNumbersAreWrittenForPeople(t *testing.T) {
 		{about(math.Inf(1)), "very many"}, {about(math.NaN()), "very many"},
 		{plural(1, "route", "routes"), "1 route"}, {plural(1200, "route", "routes"), "1,200 routes"},
 		{list([]string{"a", "b", "c"}), "a, b and c"}, {list(nil), ""},
-		{size(300 << 20), "300 MB"}, {size(3 << 30), "3 GB"}, {cores(1.949), "1.95"},
+		{size(300 << 20), "310 MB"}, {size(3 << 30), "3.2 GB"}, {cores(1.949), "1.95"},
 	} {
 		if c.got != c.want {
 			t.Errorf("got %q, want %q", c.got, c.want)

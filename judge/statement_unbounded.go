@@ -101,9 +101,9 @@ func lookStatementUnbounded(t *premortem.Trial, report func(premortem.Finding)) 
 			premortem.Evidence{Says: fmt.Sprintf("%s: no limit, %s rows per call, %s bytes", short(u.op), about(rows), about(ratio(float64(u.load.bytes), float64(u.load.calls)))),
 				Measure: m("rows_per_call", "rows", ratio(u.rows, u.calls), rows)},
 			premortem.Evidence{Says: fmt.Sprintf("it is %s of the request", share(loaded)),
-				Measure: m(signalRequestShare, "1", u.use.share(), loaded)},
+				Measure: m(signalRequestShare, "share", u.use.share(), loaded)},
 			premortem.Evidence{Says: fmt.Sprintf("it is %s of all time spent in %s", share(u.share), u.to.Name()),
-				Measure: m(signalDatabaseShare, "1", 0, u.share)})
+				Measure: m(signalDatabaseShare, "share", 0, u.share)})
 		f.Evidence = append(f.Evidence, brokenEvidence(t, ex, u.route)...)
 		f.Fix.Says = "give the statement a limit and page by key"
 		report(f)

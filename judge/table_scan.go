@@ -37,6 +37,7 @@ var TableScan = add(Sign{
 	Look:     lookTableScan,
 	rank:     0,
 	routes:   routesOfScan,
+	makes:    routesThatScan,
 	explains: scanExplains,
 })
 
@@ -115,12 +116,12 @@ func scanOf(t *premortem.Trial, p *premortem.Plan) *scan {
 			continue
 		}
 		loops := max(sc.Loops, 1)
-		s := &scan{plan: p, table: bareTable(sc.Table), rows: max(sc.TableRows, sizeOf(t, sc.Table)), found: sc.Rows * loops, filter: sc.Filter}
+		s := &scan{plan: p, table: bareTable(sc.Table), rows: cmp.Or(sizeOf(t, sc.Table), sc.TableRows), found: sc.Rows * loops, filter: sc.Filter}
 		s.read = s.found + sc.Removed*loops
 		if p.Seconds < 0 {
 			s.read = max(s.rows, s.read) // only planned: nobody counted what it threw away
 		}
-		if s.table == "" || s.rows < scanTable || s.read < scanRows || s.found > scanReturns*s.read {
+		if s.table == "" || s.rows < scanTable || (!s.wasteful() && !s.lucky()) {
 			continue
 		}
 		if best == nil || s.read > best.read || (s.read == best.read && s.table+s.filter < best.table+best.filter) {
@@ -131,6 +132,21 @@ func scanOf(t *premortem.Trial, p *premortem.Plan) *scan {
 		best.subject = strings.TrimSpace(best.table + " " + best.expression())
 	}
 	return best
+}
+
+// wasteful reports whether the execution that was explained read much for little.
+func (s *scan) wasteful() bool { return s.read >= scanRows && s.found <= scanReturns*s.read }
+
+// lucky reports whether the execution that was explained met its one row early, as
+// LIMIT lets it, though the planner would rather use an index: the next one will
+// read the table.
+func (s *scan) lucky() bool {
+	a := s.plan.Advice
+	if a == nil || !limited.MatchString(s.plan.Op) || s.filter == "" || s.found > 1 || s.rows < scanRows {
+		return false
+	}
+	table, _, ok := indexed(a.SQL)
+	return ok && table == s.table && a.CostAfter > 0 && a.CostBefore >= 10*a.CostAfter
 }
 
 // expression is what an index would hold: what the planner's advice says, else
@@ -208,24 +224,20 @@ func (s *scan) finding(t *premortem.Trial, ex *exam) premortem.Finding {
 		f.Severity = premortem.Down
 	}
 	f.Says = who + " reads " + s.amount() + " for " + s.yield()
-	f.Evidence = s.evidence(t, ex, u)
-	for _, r := range behind {
-		f.Evidence = append(f.Evidence, brokenEvidence(t, ex, r)...)
-	}
+	f.Evidence = s.evidence(t, ex, u, behind)
 	f.Fix = s.fix()
 	return f
 }
 
-// amount is "all 500,000 users" or "250,000 of 500,000 users".
+// amount is "the whole users table (500,000 rows)". A LIMIT ends a scan where the
+// row happens to stand, so how many rows one execution read is chance and would
+// differ from run to run: that number is told as evidence.
 func (s *scan) amount() string {
 	rows := count(int64(s.rows))
-	switch {
-	case s.read > 1.1*s.rows:
+	if s.read > 1.1*s.rows {
 		return fmt.Sprintf("%s rows of %s, which has %s,", about(s.read), s.table, rows)
-	case s.read >= 0.9*s.rows:
-		return fmt.Sprintf("all %s %s", rows, s.table)
 	}
-	return fmt.Sprintf("%s of %s %s", about(s.read), rows, s.table)
+	return fmt.Sprintf("the whole %s table (%s rows)", s.table, rows)
 }
 
 // yield is what the caller got, as counted on the wire: the plan may only guess.
@@ -244,7 +256,7 @@ func (s *scan) yield() string {
 // choose it there.
 func (s *scan) fix() premortem.Fix {
 	if a := s.plan.Advice; a != nil && a.SQL != "" {
-		return premortem.Fix{Says: concurrently(a.SQL), Try: &premortem.Try{SQL: a.SQL, Node: s.to}}
+		return premortem.Fix{Says: concurrently(a.SQL) + analyzed(a.SQL), Try: &premortem.Try{SQL: a.SQL, Node: s.to}}
 	}
 	says := "index what the statement compares, concurrently"
 	if e := s.expression(); e != "" {
@@ -261,6 +273,17 @@ func concurrently(sql string) string {
 		return sql[:i+5] + " CONCURRENTLY" + sql[i+5:]
 	}
 	return sql
+}
+
+// analyzed is "; then ANALYZE users" behind an index on an expression: PostgreSQL
+// keeps statistics of an expression only for an index, from the next ANALYZE on, and
+// plans with a guess until then (PostgreSQL manual, CREATE INDEX, notes).
+func analyzed(sql string) string {
+	table, exprs, ok := indexed(sql)
+	if !ok || !slices.ContainsFunc(exprs, func(e string) bool { return strings.Contains(e, "(") }) {
+		return ""
+	}
+	return "; then ANALYZE " + table
 }
 
 // sizeOf is the number of rows that the trial says a table has, 0 unknown.
@@ -280,6 +303,17 @@ func routesOfScan(t *premortem.Trial, f premortem.Finding) []string {
 	for _, s := range scansOf(t) {
 		if s.to == f.Node && s.subject == f.Subject {
 			out = append(s.direct(t), s.behind(t)...)
+		}
+	}
+	return out
+}
+
+// routesThatScan are the routes that make the scan themselves.
+func routesThatScan(t *premortem.Trial, f premortem.Finding) []string {
+	var out []string
+	for _, s := range scansOf(t) {
+		if s.to == f.Node && s.subject == f.Subject {
+			out = append(out, s.direct(t)...)
 		}
 	}
 	return out

@@ -3,13 +3,15 @@ package judge
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/premortem/premortem"
 )
 
 // evidence tells the scan's story: the lines first, then how the statement is
-// executed, what it costs one request, and what that does under load.
-func (s *scan) evidence(t *premortem.Trial, ex *exam, u *use) []premortem.Evidence {
+// executed, what it costs one request, and what that does under load. behind are the
+// broken routes that wait for it.
+func (s *scan) evidence(t *premortem.Trial, ex *exam, u *use, behind []string) []premortem.Evidence {
 	during := t.Phase("during")
 	sites := s.plan.Sites
 	if len(sites) == 0 && u != nil {
@@ -19,46 +21,65 @@ func (s *scan) evidence(t *premortem.Trial, ex *exam, u *use) []premortem.Eviden
 	m := func(signal, unit string, before, now float64) *premortem.Measure {
 		return &premortem.Measure{Signal: signal, Node: s.to, Trial: t.Experiment.Name, Before: before, During: now, Unit: unit}
 	}
-	how := "Seq Scan on " + s.table
-	if s.filter != "" {
-		how += ", filter " + s.filter
-	}
-	reads := fmt.Sprintf("reads %s rows and keeps %s", about(s.read), about(s.found))
+	reads := fmt.Sprintf("one execution read %s rows and kept %s", about(s.read), about(s.found))
 	if s.plan.Seconds < 0 {
-		reads = fmt.Sprintf("would read %s rows and keep %s (planned, not run)", about(s.read), about(s.found))
+		reads = fmt.Sprintf("one execution would read %s rows and keep %s (planned, not run)", about(s.read), about(s.found))
+	}
+	if s.read < 0.9*s.rows && limited.MatchString(s.plan.Op) {
+		reads += ", where LIMIT ended it"
 	}
 	out = append(out, premortem.Evidence{
-		Says:    fmt.Sprintf("%s: %s, %s", short(s.plan.Op), how, reads),
+		Says:    fmt.Sprintf("%s: Seq Scan, %s", short(s.plan.Op), reads),
 		Measure: m("plan_rows_read", "rows", 0, s.read),
 	})
 	if u != nil {
 		loaded := loadedShare(u, s.load, during)
 		says := fmt.Sprintf("this statement is %s of %s when nothing else runs", share(u.share()), u.route)
 		if loaded > u.share() {
-			says = fmt.Sprintf("this statement is %s of %s under load, %s when nothing else runs", share(loaded), u.route, share(u.share()))
+			says += fmt.Sprintf(", %s under load", share(loaded))
 		}
-		out = append(out, premortem.Evidence{Says: says, Measure: m(signalRequestShare, "1", u.share(), max(loaded, u.share()))})
+		out = append(out, premortem.Evidence{Says: says, Measure: m(signalRequestShare, "share", u.share(), max(loaded, u.share()))})
 	}
 	out = append(out, premortem.Evidence{
 		Says: fmt.Sprintf("it is %s of all time spent in %s, %s calls %s",
 			share(s.share), s.to.Name(), count(s.load.calls), at(t)),
-		Measure: m(signalDatabaseShare, "1", 0, s.share),
+		Measure: m(signalDatabaseShare, "share", 0, s.share),
 	})
-	if s.alone > 0 {
+	grown := s.growth(t)
+	if out = append(out, grown...); len(grown) == 0 && s.alone > 0 {
 		out = append(out, premortem.Evidence{
 			Says:    fmt.Sprintf("one call takes %s alone, %s %s", seconds(s.alone), seconds(s.load.mean()), rateOf(t, during)),
 			Measure: m("call_seconds_mean", "s", s.alone, s.load.mean()),
 		})
 	}
-	out = append(out, s.growth(t)...)
 	if a := s.plan.Advice; a != nil && a.CostAfter > 0 && a.CostBefore > a.CostAfter {
 		out = append(out, premortem.Evidence{
 			Says:    fmt.Sprintf("with the index the planner expects a cost of %s instead of %s", about(a.CostAfter), about(a.CostBefore)),
-			Measure: m("plan_cost", "1", a.CostBefore, a.CostAfter),
+			Measure: m("plan_cost", "cost", a.CostBefore, a.CostAfter),
 		})
 	}
-	if u != nil {
-		out = append(out, brokenEvidence(t, ex, u.route)...)
+	return append(out, s.felt(t, ex, u, behind)...)
+}
+
+// felt is what users got: the objective of the scan's own route, else of the first
+// route behind it, and how many more are broken for the same reason.
+func (s *scan) felt(t *premortem.Trial, ex *exam, u *use, behind []string) []premortem.Evidence {
+	var routes []string
+	if u != nil && ex.broke(u.route) {
+		routes = append(routes, u.route)
+	}
+	mine := append(slices.Clone(behind), s.direct(t)...)
+	for _, b := range ex.broken {
+		if slices.Contains(mine, b.Route) && !slices.Contains(routes, b.Route) {
+			routes = append(routes, b.Route)
+		}
+	}
+	if len(routes) == 0 {
+		return nil
+	}
+	out := brokenEvidence(t, ex, routes[0])
+	if n := len(routes) - 1; n > 0 {
+		out[len(out)-1].Says += ", and " + plural(n, "more route misses its objective", "more routes miss theirs")
 	}
 	return out
 }
@@ -89,10 +110,10 @@ func brokenEvidence(t *premortem.Trial, ex *exam, route string) []premortem.Evid
 			continue
 		}
 		signal, unit := "request_seconds_"+b.What, "s"
-		says := fmt.Sprintf("%s of %s: %s against %s", b.What, route, seconds(b.Was), exactSeconds(b.Limit))
+		says := fmt.Sprintf("%s of %s %s against %s", b.What, route, seconds(b.Was), exactSeconds(b.Limit))
 		if b.What == "errors" {
-			signal, unit = "request_errors", "1"
-			says = fmt.Sprintf("errors of %s: %s against %s", route, share(b.Was), exactShare(b.Limit))
+			signal, unit = "request_errors", "share"
+			says = fmt.Sprintf("errors of %s %s against %s", route, share(b.Was), exactShare(b.Limit))
 		}
 		out = append(out, premortem.Evidence{Says: says, Pos: b.Pos, Measure: &premortem.Measure{
 			Signal: signal, Trial: t.Experiment.Name, Before: b.Before, During: b.Was, Unit: unit}})

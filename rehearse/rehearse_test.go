@@ -77,7 +77,7 @@ func TestAStepEndsEarlyOnlyWhenItsAnswerIsClear(t *testing.T) {
 }
 
 func TestAStepLastsUntilTheRarestRouteCanBeJudged(t *testing.T) {
-	req := func(route string) premortem.Step { 
+	req := func(route string) premortem.Step {
 		return premortem.Step{Request: &premortem.Request{Method: "GET", Path: route[4:], Route: route}}
 	}
 	r := &run{sys: &premortem.System{

@@ -192,9 +192,9 @@ func (r *run) headroom(s *search) premortem.Headroom {
 	h := judge.Headroom(s.x, unit, base, s.points, s.verdicts)
 	h.First = r.served(h.First)
 	if s.partial && h.Answer != premortem.Unknown && h.Breaks > 0 {
-		h.Says += " (the time was over before the boundary was narrower)"
+		h.Says += " (time was over)"
 	} else if s.partial {
-		h.Says += " (the time was over)"
+		h.Says += " (time was over)"
 	}
 	return h
 }

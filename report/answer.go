@@ -2,6 +2,7 @@ package report
 
 import (
 	"cmp"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -14,8 +15,9 @@ type question struct {
 	Says string
 }
 
-// open lists what stayed unknown: the report's own list, and verdicts that the
-// list does not mention.
+// open lists what stayed unknown: the report's own list, and verdicts that the list
+// does not mention. A step without an answer between two that have one is no open
+// question: the row of its X holds it.
 func (s *story) open() []question {
 	var out []question
 	for _, u := range s.Unknowns {
@@ -26,32 +28,77 @@ func (s *story) open() []question {
 			continue
 		}
 		says := plain(cmp.Or(v.Says, strings.Join(v.Doubts, "; "), "nothing was measured"))
-		i := slices.IndexFunc(out, func(q question) bool {
-			return q.Asks == "" && (strings.Contains(q.Says, says) || strings.Contains(says, q.Says))
-		})
 		asks := plain(cmp.Or(v.Experiment.Asks, v.Experiment.Name))
-		if i >= 0 {
+		i := slices.IndexFunc(out, func(q question) bool { return q.Asks == "" && q.about(v, says) })
+		switch {
+		case i >= 0 && strings.HasPrefix(out[i].Says, plain(v.Experiment.X)+": "):
+			out[i] = question{asks, says} // the row's words for the same thing
+		case i >= 0:
 			out[i].Asks = asks
-		} else {
+		case !s.bracketed(v):
 			out = append(out, question{asks, says})
 		}
 	}
 	return out
 }
 
-// doubts lists what weakens an answer that was given.
+// about reports whether a question of the report's list is a verdict's: one repeats
+// the other, or gives the same reason.
+func (q question) about(v premortem.Verdict, says string) bool {
+	return strings.Contains(q.Says, says) || strings.Contains(says, q.Says) ||
+		slices.ContainsFunc(v.Doubts, func(d string) bool { return d != "" && strings.Contains(q.Says, plain(d)) })
+}
+
+// bracketed reports whether the X of a verdict has an answer on both sides of it.
+func (s *story) bracketed(v premortem.Verdict) bool {
+	e := v.Experiment
+	return e.Fault == "" && e.Tried == "" && slices.ContainsFunc(s.Headroom, func(h premortem.Headroom) bool {
+		return e.X != "" && h.X == e.X && h.Answer != premortem.Unknown && h.Holds > 0
+	})
+}
+
+// numerals are the numbers of a sentence, not those of a name.
+var numerals = regexp.MustCompile(`(^|[ (])[0-9][0-9.,]*`)
+
+// doubts lists what weakens an answer that was given, and what weakens them all.
+// What several trials say in the same words is said once, with the numbers of the
+// first.
 func (s *story) doubts() []question {
 	var out []question
+	var trials [][]string // that say each
+	seen := map[string]int{}
+	add := func(asks, says string) {
+		key := numerals.ReplaceAllString(says, "${1}#")
+		i, ok := seen[key]
+		if !ok {
+			i = len(out)
+			seen[key] = i
+			out, trials = append(out, question{asks, says}), append(trials, nil)
+		}
+		if !slices.Contains(trials[i], asks) {
+			trials[i] = append(trials[i], asks)
+		}
+	}
 	for _, v := range s.Verdicts {
 		for _, d := range v.Doubts {
-			q := question{plain(v.Experiment.Name), plain(d)}
-			if v.Answer != premortem.Unknown && !slices.Contains(out, q) {
-				out = append(out, q)
+			if v.Answer != premortem.Unknown {
+				add(plain(v.Experiment.Name), plain(d))
 			}
 		}
 	}
+	for i := range out {
+		if n := len(trials[i]) - 1; n > 0 {
+			out[i].Asks += " and " + counted(n, "more trial", "more trials")
+		}
+	}
+	for _, d := range s.Doubts {
+		add("", plain(d))
+	}
 	return out
 }
+
+// text is a doubt in one line.
+func (q question) text() string { return strings.TrimPrefix(q.Asks+": "+q.Says, ": ") }
 
 // answer is the report in one sentence, and what stands behind it in a few more.
 func (s *story) answer() (says, more string) {

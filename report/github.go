@@ -44,14 +44,14 @@ func writeGitHub(w io.Writer, r *premortem.Report, o Options) error {
 		command(&b, "warning", premortem.Pos{}, "unknown", strings.TrimSpace(q.Asks+" "+q.Says))
 	}
 	for _, q := range s.doubts() {
-		command(&b, "notice", premortem.Pos{}, "doubt", q.Asks+": "+q.Says)
+		command(&b, "notice", premortem.Pos{}, "doubt", q.text())
 	}
 	for _, u := range s.Unread {
 		command(&b, "notice", u.Pos, "not understood", u.Why)
 	}
 	for _, h := range s.Headroom {
 		says := fmt.Sprintf("%s: holds %s, breaks %s", h.X, holds(h), breaks(h))
-		if first := firstToBreak(h); first != "" {
+		if first := s.firstToBreak(h); first != "" {
 			says += ", " + first
 		}
 		command(&b, "notice", premortem.Pos{}, "headroom", says)

@@ -2,6 +2,7 @@ package report
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 
 	"github.com/premortem/premortem"
@@ -13,6 +14,7 @@ type card struct {
 	Open, Uncertain                          bool
 	At                                       string // its first line
 	Lines                                    []codeLine
+	Trial                                    string // of all its measures, "" when they are of several
 	Measures                                 []measureRow
 	Remarks                                  []string
 	Fix                                      *fixCard
@@ -23,7 +25,7 @@ type card struct {
 
 type codeLine struct{ Pos, Quote, Says string }
 
-type measureRow struct{ Says, Before, During, Trial string }
+type measureRow struct{ Says, Trial string }
 
 type fixCard struct {
 	Label, Says string
@@ -44,6 +46,7 @@ type proofCard struct {
 	Says  string
 	Pairs []pair
 	Next  string
+	Limit bool   // Next is where it breaks, not how far it held
 	To    string // anchor of the finding behind it
 }
 
@@ -77,13 +80,14 @@ func newCard(s *story, f *premortem.Finding, o Options) *card {
 	for _, e := range f.Evidence {
 		switch {
 		case e.Measure != nil:
-			c.Measures = append(c.Measures, newMeasureRow(e))
+			c.Measures = append(c.Measures, measureRow{measured(e), plain(e.Measure.Trial)})
 		case e.Pos.Known():
 			c.Lines = append(c.Lines, codeLine{plain(e.Pos.String()), strings.TrimSpace(plain(e.Quote)), plain(e.Says)})
 		default:
 			c.Remarks = append(c.Remarks, plain(e.Says))
 		}
 	}
+	c.oneTrial()
 	c.Fix = newFixCard(s, f.Fix)
 	if d, ok := o.Docs[f.Rule]; ok {
 		for _, part := range []fact{{"What users feel", d.Why}, {"When it speaks", d.When}, {"When it stays silent", d.Silent}, {"What to do", d.Fix}} {
@@ -95,13 +99,15 @@ func newCard(s *story, f *premortem.Finding, o Options) *card {
 	return c
 }
 
-func newMeasureRow(e premortem.Evidence) measureRow {
-	m := e.Measure
-	row := measureRow{Says: cmp.Or(plain(e.Says), signal(m.Signal)), During: amount(m.During, m.Unit), Trial: plain(m.Trial)}
-	if m.Before != 0 {
-		row.Before = amount(m.Before, m.Unit)
+// oneTrial says the trial once where all measures come from one.
+func (c *card) oneTrial() {
+	if len(c.Measures) == 0 || slices.ContainsFunc(c.Measures, func(m measureRow) bool { return m.Trial != c.Measures[0].Trial }) {
+		return
 	}
-	return row
+	c.Trial = c.Measures[0].Trial
+	for i := range c.Measures {
+		c.Measures[i].Trial = ""
+	}
 }
 
 func newFixCard(s *story, f premortem.Fix) *fixCard {
@@ -122,7 +128,7 @@ func newFixCard(s *story, f premortem.Fix) *fixCard {
 		}
 	}
 	if says := strings.TrimSpace(fixSays(f)); isSQL(says) {
-		c.SQL, c.Says = says, ""
+		c.SQL, c.Says = statements(says), ""
 	}
 	for _, e := range f.Edits {
 		card := editCard{Pos: plain(e.Pos.String())}
@@ -148,11 +154,21 @@ func isSQL(s string) bool {
 	return false
 }
 
+// statements puts each statement of "CREATE INDEX …; then ANALYZE users" on a line of
+// its own, ready to be copied.
+func statements(s string) string {
+	parts := strings.Split(s, "; then ")
+	if len(parts) == 1 {
+		return s
+	}
+	return strings.Join(parts, ";\n") + ";"
+}
+
 func newProofCard(s *story, p *premortem.Proof) *proofCard {
 	if p == nil {
 		return nil
 	}
-	c := &proofCard{Says: upper(stop(plain(p.Says))), Next: upper(stop(plain(p.Next)))}
+	c := &proofCard{Says: upper(stop(plain(p.Says))), Next: upper(stop(plain(p.Next))), Limit: p.BreaksAfter > 0}
 	if f := s.Finding(p.NextFinding); f != nil && p.NextFinding != "" {
 		c.To = anchor(f)
 	}

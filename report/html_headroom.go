@@ -17,9 +17,9 @@ type headroomTable struct {
 }
 
 type headroomRow struct {
-	X, Base, Holds, Breaks, First, Answer, Alt string
-	ID                                         string // anchor of the cause
-	Bar                                        headroomBar
+	X, Base, Holds, Breaks, Fixed, First, Answer, Alt string
+	ID                                                string // anchor of the cause
+	Bar                                               headroomBar
 }
 
 // headroomBar is what holds, where the boundary lies, and where it lies with the
@@ -47,7 +47,7 @@ func newHeadroomTable(s *story) *headroomTable {
 	t := &headroomTable{Ticks: x.ticks(timesGrids, 40, times)}
 	for _, h := range s.Headroom {
 		row := headroomRow{
-			X: plain(h.X), Base: base(h), Holds: holds(h), Breaks: breaks(h), First: tie(firstToBreak(h)), Answer: h.Answer.String(),
+			X: plain(h.X), Base: base(h), Holds: holds(h), Breaks: breaks(h), First: tie(s.firstToBreak(h)), Fixed: s.withFix(h), Answer: h.Answer.String(),
 			Bar: drawBar(s, h, x),
 		}
 		if f := s.Finding(h.Finding); f != nil && h.Finding != "" {
@@ -109,9 +109,12 @@ func drawBar(s *story, h premortem.Headroom, x scale) headroomBar {
 	}
 	if at := boundary(h); usable(at) {
 		b.At = x.at(at)
-		if usable(h.Low) && usable(h.High) && h.High > h.Low {
+		switch {
+		case usable(h.Low) && usable(h.High) && h.High > h.Low:
 			b.LowAt = x.at(h.Low)
 			b.LowWidth = tenth(x.at(h.High) - b.LowAt)
+		case !usable(h.Low) && b.At > b.Start: // nothing below is known to hold
+			b.LowAt, b.LowWidth = b.Start, tenth(b.At-b.Start)
 		}
 		if fixed, open := fixedBoundary(s, h); usable(fixed) && x.at(fixed) > b.At {
 			b.FixedAt, b.FixedOpen, b.FixedFrom = x.at(fixed), open, b.At

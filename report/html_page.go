@@ -27,6 +27,7 @@ type page struct {
 	Cleared           []*card
 	Suppressed        []*card
 	Open              []question
+	Doubts            []question
 	Verdicts          []verdictRow
 	Stages            []stageRow
 	Parity            []premortem.Parity
@@ -76,7 +77,7 @@ func newPage(s *story, o Options) *page {
 	p.Headroom = newHeadroomTable(s)
 	p.Plots = plots(s)
 	p.findings(s, o)
-	p.Open = s.open()
+	p.Open, p.Doubts = s.open(), s.doubts()
 	p.verdicts(s)
 	p.stages(s)
 	for _, row := range s.Parity {
@@ -134,11 +135,13 @@ func (p *page) verdicts(s *story) {
 		for _, b := range v.Broken {
 			row.Broken = append(row.Broken, brokenSays(b))
 		}
-		for _, d := range v.Doubts {
-			row.Doubts = append(row.Doubts, plain(d))
+		for _, d := range v.Doubts { // those of an answer stand below, each once
+			if v.Answer == premortem.Unknown && !strings.Contains(v.Says, d) {
+				row.Doubts = append(row.Doubts, plain(d))
+			}
 		}
 		for _, key := range v.Findings {
-			if f := s.Finding(key); f != nil {
+			if f := s.Finding(key); f != nil && f.Because == "" { // a consequence stands under its cause
 				row.Findings = append(row.Findings, link{anchor(f), plain(f.Says)})
 			}
 		}

@@ -186,7 +186,7 @@ func junitHeadroom(s *story) []junitCase {
 	var out []junitCase
 	for _, h := range s.Headroom {
 		c := junitCase{Class: "headroom", Name: plain(h.X), Time: "0.000"}
-		text := strings.TrimSuffix("holds "+holds(h)+", breaks "+breaks(h)+": "+firstToBreak(h), ": ")
+		text := strings.TrimSuffix("holds "+holds(h)+", breaks "+breaks(h)+": "+s.firstToBreak(h), ": ")
 		if h.Answer == premortem.Unknown {
 			c.Skipped = &junitReason{Message: text}
 		} else {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/premortem/premortem"
@@ -55,9 +56,18 @@ func markdownHeadroom(b *bytes.Buffer, s *story) {
 	if len(s.Headroom) == 0 {
 		return
 	}
-	b.WriteString("\n| X | 1× is | holds | breaks | first to break |\n| --- | --- | --- | --- | --- |\n")
+	head := []string{"X", "1× is", "holds", "breaks", "first to break"}
+	fixed := s.anyFix()
+	if fixed {
+		head = slices.Insert(head, 4, "with the fix")
+	}
+	fmt.Fprintf(b, "\n| %s |\n|%s\n", strings.Join(head, " | "), strings.Repeat(" --- |", len(head)))
 	for _, h := range s.Headroom {
-		fmt.Fprintf(b, "| %s | %s | %s | %s | %s |\n", md(h.X), md(base(h)), md(holds(h)), md(breaks(h)), md(firstToBreak(h)))
+		row := []string{md(h.X), md(base(h)), md(holds(h)), md(breaks(h)), md(s.firstToBreak(h))}
+		if fixed {
+			row = slices.Insert(row, 4, md(s.withFix(h)))
+		}
+		fmt.Fprintf(b, "| %s |\n", strings.Join(row, " | "))
 	}
 }
 
@@ -129,7 +139,7 @@ func markdownRest(b *bytes.Buffer, s *story, o Options) {
 		fmt.Fprintf(b, "- unknown: %s\n", md(strings.TrimSpace(q.Asks+" "+q.Says)))
 	}
 	for _, q := range doubts {
-		fmt.Fprintf(b, "- doubt: %s: %s\n", md(q.Asks), md(q.Says))
+		fmt.Fprintf(b, "- doubt: %s\n", md(q.text()))
 	}
 	for i, u := range s.Unread {
 		if i == perRule && !o.Verbose {

@@ -18,7 +18,7 @@ const (
 
 // plotSet is every plot of the page.
 type plotSet struct {
-	Main  []*plotGroup // routes that missed their objective, else the one closest to it
+	Main  []*plotGroup // routes that break first, else the one closest to its objective
 	More  []*plotGroup
 	Left  int  // routes that are not plotted
 	Fixed bool // some points were taken with the fix in place
@@ -28,14 +28,12 @@ type plotSet struct {
 type plotGroup struct {
 	Route  string
 	Plots  []*plot
-	missed bool
 	stress float64
 }
 
 // plot is the latency of one route against the multiple of one X.
 type plot struct {
 	Route, X, Base, Alt string
-	Missed              bool
 	XTicks, YTicks      []tick
 	Lines               []shape
 	Marks               []shape
@@ -64,8 +62,8 @@ type plotRow struct {
 // plotRoutes bounds the page: so many routes are drawn and so many folded.
 const plotRoutes = 6
 
-// plots draws each route against each X that has points; routes that broke come
-// first, then those closest to their objective.
+// plots draws each route against each X that has points: what breaks first comes
+// first, then the routes farthest beyond their objective, or closest to it.
 func plots(s *story) plotSet {
 	var out plotSet
 	var all []*plotGroup
@@ -74,17 +72,26 @@ func plots(s *story) plotSet {
 		for _, h := range s.Headroom {
 			if p := drawPlot(h, route); p != nil {
 				g.Plots = append(g.Plots, p)
-				g.missed, g.stress = g.missed || p.Missed, max(g.stress, p.stress)
+				g.stress = max(g.stress, p.stress)
 			}
 		}
 		if len(g.Plots) > 0 {
 			all = append(all, g)
 		}
 	}
-	slices.SortStableFunc(all, func(a, b *plotGroup) int { return -cmp.Compare(a.stress, b.stress) })
+	first := s.firstRoutes()
+	place := func(g *plotGroup) int {
+		if i := slices.Index(first, g.Route); i >= 0 {
+			return i
+		}
+		return len(first)
+	}
+	slices.SortStableFunc(all, func(a, b *plotGroup) int {
+		return cmp.Or(cmp.Compare(place(a), place(b)), -cmp.Compare(a.stress, b.stress))
+	})
 	for _, g := range all {
 		switch {
-		case (g.missed || len(out.Main) == 0) && len(out.Main) < plotRoutes:
+		case place(g) < len(first) || len(out.Main) == 0:
 			out.Main = append(out.Main, g)
 		case len(out.More) < plotRoutes:
 			out.More = append(out.More, g)
@@ -262,7 +269,6 @@ func (p *plot) rows(samples []sample, first bool) {
 			row.Answer = "none"
 		}
 		if !s.fixed {
-			p.Missed = p.Missed || s.missed()
 			if usable(s.Limit) {
 				p.stress = max(p.stress, s.P95/s.Limit)
 			}
@@ -270,7 +276,7 @@ func (p *plot) rows(samples []sample, first bool) {
 		p.Rows = append(p.Rows, row)
 	}
 	if first {
-		p.Missed, p.stress = true, math.MaxFloat64
+		p.stress = math.MaxFloat64
 	}
 	slices.SortStableFunc(p.Rows, func(a, b plotRow) int {
 		if a.Fixed != b.Fixed && a.Fixed {

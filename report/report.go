@@ -1,6 +1,7 @@
 // Package report tells a Report: it turns it into bytes for people, for scripts
 // and for other tools. Each format is one file. All formats tell the same facts in
-// the same order: worst first, each consequence under its cause.
+// the same order: worst first, among equals the cause of what breaks first, and each
+// consequence under its cause.
 //
 // It is pure: equal reports give equal bytes, the report that it is given is never
 // changed, and any number of goroutines may write at once. A report's text is not

@@ -298,7 +298,7 @@ func sarifNotifications(s *story) []sarifNotification {
 		out = append(out, sarifNotification{Level: "warning", Message: sarifText{Text: "unknown: " + strings.TrimSpace(q.Asks+" "+q.Says)}})
 	}
 	for _, q := range s.doubts() {
-		out = append(out, sarifNotification{Level: "note", Message: sarifText{Text: "doubt: " + q.Asks + ": " + q.Says}})
+		out = append(out, sarifNotification{Level: "note", Message: sarifText{Text: "doubt: " + q.text()}})
 	}
 	for _, u := range s.Unread {
 		n := sarifNotification{Level: "warning", Message: sarifText{Text: "not understood: " + plain(u.Why)}}

@@ -149,20 +149,6 @@ func stop(s string) string {
 	return s + "."
 }
 
-// measured says what a measure shows: "p95 of POST /login 31 ms → 2.1 s".
-func measured(e premortem.Evidence) string {
-	m := e.Measure
-	value := amount(m.During, m.Unit)
-	if m.Before != 0 {
-		value = amount(m.Before, m.Unit) + " → " + value
-	}
-	says := cmp.Or(plain(e.Says), signal(m.Signal))
-	if strings.Contains(says, amount(m.During, m.Unit)) {
-		return says // it holds the number already
-	}
-	return says + ": " + value
-}
-
 // fixLabel says how much the fix is worth.
 func fixLabel(f premortem.Fix) string {
 	switch {
@@ -228,20 +214,27 @@ func sqlBeside(f premortem.Fix) []string {
 	return plainLines(strings.TrimSpace(f.Try.SQL))
 }
 
-// proofSays is the proof with its numbers and the limit behind it.
+// proofSays is the proof in one line: what changed, and where the next limit lies.
 func proofSays(p *premortem.Proof) string {
-	says := plain(p.Says)
+	says, next := plain(p.Says), plain(p.Next)
+	whole := p.X != "" && strings.HasPrefix(next, plain(p.X)+" ") // it says where the X breaks itself
 	if says == "" {
 		var out []string
 		if p.Before != 0 || p.After != 0 {
 			out = append(out, proofChange(p)+" at the same load")
 		}
-		if then := proofThen(p, " then "); then != "" {
+		if then := proofThen(p, " then "); then != "" && !whole {
 			out = append(out, then)
 		}
 		says = strings.Join(out, "; ")
 	}
-	if next := plain(p.Next); next != "" && !strings.Contains(says, next) {
+	switch {
+	case next == "" || strings.Contains(says, next):
+	case says == "":
+		says = next
+	case whole:
+		says = strings.TrimSuffix(says, ".") + "; " + next
+	default:
 		says = stop(says) + " Next limit: " + next
 	}
 	return strings.TrimSpace(says)
@@ -296,15 +289,32 @@ func breaks(h premortem.Headroom) string {
 	return times(boundary(h))
 }
 
-// holds is the table's cell.
+// holds is the table's cell. What lies below a failure above 1× was not answered.
 func holds(h premortem.Headroom) string {
 	switch {
 	case h.Holds > 0:
 		return times(h.Holds)
-	case h.Answer == premortem.Unknown:
+	case h.Answer == premortem.Unknown, h.Breaks > 1:
 		return "unknown"
 	}
 	return "nothing"
+}
+
+// withFix is the table's cell: "9.4×", "holds to 16×", "" when nothing was tried.
+func (s *story) withFix(h premortem.Headroom) string {
+	at, open := fixedBoundary(s, h)
+	switch {
+	case !usable(at):
+		return ""
+	case open:
+		return "holds to " + times(at)
+	}
+	return times(at)
+}
+
+// anyFix tells whether the table has a column for the proved fix.
+func (s *story) anyFix() bool {
+	return slices.ContainsFunc(s.Headroom, func(h premortem.Headroom) bool { return s.withFix(h) != "" })
 }
 
 // base says what 1× is: "50 requests/s".
@@ -323,11 +333,17 @@ func routeOf(first string) string {
 	return plain(first)
 }
 
-// firstToBreak is the table's last cell: the route and what it showed.
-func firstToBreak(h premortem.Headroom) string {
+// firstToBreak is the table's last cell: the route and what it showed, or why that
+// is not known, in short where the list of questions says it in full.
+func (s *story) firstToBreak(h premortem.Headroom) string {
 	switch h.Answer {
 	case premortem.Unknown:
-		return plain(h.Says)
+		says := plain(h.Says)
+		head, why, _ := strings.Cut(says, ": ")
+		if why != "" && slices.ContainsFunc(s.open(), func(q question) bool { return strings.Contains(q.Says, why) }) {
+			says = head
+		}
+		return strings.TrimPrefix(says, "holds at "+times(h.Holds)+"; ")
 	case premortem.Holds:
 		return ""
 	}

@@ -88,7 +88,7 @@ func (p *sheet) row(at []int, cells []string, as ink) {
 	}
 	last := len(cells) - 1
 	if cells[last] == "" {
-		p.b.WriteString(p.paint(as, line.String()))
+		p.b.WriteString(p.paint(as, strings.TrimRight(line.String(), " ")))
 		p.b.WriteByte('\n')
 		return
 	}

@@ -15,7 +15,7 @@ const perRule = 20
 // copy whose lists are sorted where their order means nothing.
 type story struct {
 	*premortem.Report
-	Told       []*chapter           // findings that count, worst first
+	Told       []*chapter           // findings that count: worst first, and what breaks first before its equals
 	Cleared    []*premortem.Finding // tried, did not happen
 	Suppressed []*premortem.Finding
 }
@@ -44,7 +44,56 @@ func tell(r *premortem.Report) *story {
 		}
 	}
 	s.Told = fold(counting)
+	first := s.breaksFirst()
+	slices.SortStableFunc(s.Told, func(a, b *chapter) int {
+		return cmp.Or(-cmp.Compare(a.Worst, b.Worst), cmp.Compare(a.place(first), b.place(first)))
+	})
 	return s
+}
+
+// broken lists what broke each X, the smallest boundary first.
+func (s *story) broken() []premortem.Headroom {
+	var out []premortem.Headroom
+	for _, h := range s.Headroom {
+		if h.Answer == premortem.Fails {
+			out = append(out, h)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b premortem.Headroom) int { return cmp.Compare(boundary(a), boundary(b)) })
+	return out
+}
+
+// breaksFirst lists the keys of the causes, in that order.
+func (s *story) breaksFirst() []string {
+	var out []string
+	for _, h := range s.broken() {
+		if h.Finding != "" {
+			out = append(out, h.Finding)
+		}
+	}
+	return out
+}
+
+// firstRoutes lists the routes that break first, in that order.
+func (s *story) firstRoutes() []string {
+	var out []string
+	for _, h := range s.broken() {
+		if h.First != "" {
+			out = append(out, routeOf(h.First))
+		}
+	}
+	return out
+}
+
+// place is where a chapter stands among the causes of what breaks, behind them all
+// when it is none.
+func (c *chapter) place(first []string) int {
+	for i, key := range first {
+		if c.Key() == key || slices.ContainsFunc(c.Then, func(f *premortem.Finding) bool { return f.Key() == key }) {
+			return i
+		}
+	}
+	return len(first)
 }
 
 // sorted returns a copy of r in which the lists whose order carries no meaning are

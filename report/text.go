@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/premortem/premortem"
@@ -98,22 +99,31 @@ func stageTime(st premortem.Stage) string {
 	return seconds(st.Took)
 }
 
-// headroom is the table of X, what holds, where it breaks and what breaks first.
+// headroom is the table of X, what holds, where it breaks, where it would with the
+// fix, and what breaks first.
 func (p *printer) headroom() {
 	if len(p.Headroom) == 0 {
 		return
 	}
 	rows := [][]string{{"X", "holds", "breaks", "first to break"}}
 	for _, h := range p.Headroom {
-		rows = append(rows, []string{clip(plain(h.X), 10), holds(h), breaks(h), firstToBreak(h)})
+		rows = append(rows, []string{clip(plain(h.X), 10), holds(h), breaks(h), p.firstToBreak(h)})
 	}
-	at := []int{2, 0, 0, 0}
-	for c := range 3 {
-		w := 0
-		for _, row := range rows {
-			w = max(w, columns.StringWidth(row[c]))
+	at := placesOf(rows)
+	if p.anyFix() {
+		wide := [][]string{slices.Insert(slices.Clone(rows[0]), 3, "with the fix")}
+		for i, h := range p.Headroom {
+			wide = append(wide, slices.Insert(slices.Clone(rows[i+1]), 3, p.withFix(h)))
 		}
-		at[c+1] = at[c] + w + 3
+		if to := placesOf(wide); to[4]+20 <= p.width { // else there is no room for it
+			rows, at = wide, to
+		} else {
+			for i, h := range p.Headroom {
+				if fix := p.withFix(h); fix != "" {
+					rows[i+1][3] = strings.TrimPrefix(rows[i+1][3]+"; with the fix "+fix, "; ")
+				}
+			}
+		}
 	}
 	p.blank()
 	for i, row := range rows {
@@ -123,6 +133,19 @@ func (p *printer) headroom() {
 		}
 		p.row(at, row, as)
 	}
+}
+
+// placesOf is where each column of a table begins.
+func placesOf(rows [][]string) []int {
+	at := []int{2}
+	for c := range len(rows[0]) - 1 {
+		w := 0
+		for _, row := range rows {
+			w = max(w, columns.StringWidth(row[c]))
+		}
+		at = append(at, at[c]+w+3)
+	}
+	return at
 }
 
 // findings tells what counts, at most perRule of each rule.
@@ -176,7 +199,7 @@ func (p *printer) questions() {
 		p.hang(2, "UNKNOWN", bold, 11, text, "")
 	}
 	for _, q := range doubts {
-		p.hang(2, "doubt", dim, 11, q.Asks+": "+q.Says, "")
+		p.hang(2, "doubt", dim, 11, q.text(), "")
 	}
 }
 

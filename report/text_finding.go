@@ -44,7 +44,7 @@ func (p *printer) chapter(c *chapter) {
 func (p *printer) evidence(f *premortem.Finding) {
 	to := 0
 	for _, e := range f.Evidence {
-		if e.Pos.Known() {
+		if e.Pos.Known() && e.Measure == nil {
 			to = max(to, min(columns.StringWidth(plain(e.Pos.String())), posWidth))
 		}
 	}
@@ -60,7 +60,7 @@ func (p *printer) evidence(f *premortem.Finding) {
 		to = body + 3
 	}
 	for _, e := range f.Evidence {
-		if e.Pos.Known() {
+		if e.Pos.Known() && e.Measure == nil {
 			p.line(e, to)
 		}
 	}
