@@ -176,26 +176,15 @@ func (d *Database) grant(ctx context.Context) error {
 // DSN is our own way into the live database, as superuser and past every edge.
 func (d *Database) DSN() string { return d.Server.SocketDSN(liveDatabase) }
 
-// Fresh gives the live database factor × production's rows. From the present factor
-// it grows in place when it can; otherwise the units must be stopped, which it does
-// itself, and starts them again from a copy of the pristine database.
+// Fresh gives the live database factor × production's rows. From the present size it
+// grows in place when it can; otherwise it begins with Reset.
 func (c *Clone) Fresh(ctx context.Context, factor float64) error {
 	d := c.Database
 	if d == nil {
 		return &premortem.Error{Doing: "grow the rows", Err: errors.New("the system has no PostgreSQL")}
 	}
 	if factor < d.Factor || d.Factor != 1 {
-		if err := c.stopUnits(); err != nil {
-			return err
-		}
-		if err := d.Server.DropDatabase(ctx, liveDatabase); err != nil {
-			return err
-		}
-		if err := d.Server.CreateDatabase(ctx, liveDatabase, pristineDatabase); err != nil {
-			return err
-		}
-		d.Rows, d.Factor = d.pristine, 1
-		if err := c.startUnits(ctx); err != nil {
+		if err := c.Reset(ctx); err != nil {
 			return err
 		}
 	}
@@ -208,6 +197,27 @@ func (c *Clone) Fresh(ctx context.Context, factor float64) error {
 	}
 	d.Rows, d.Factor = rows, factor
 	return nil
+}
+
+// Reset puts a copy of the pristine database in the live one's place and starts the
+// units anew, with production's environment.
+func (c *Clone) Reset(ctx context.Context) error {
+	if err := c.stopUnits(); err != nil {
+		return err
+	}
+	if d := c.Database; d != nil {
+		if err := d.Server.DropDatabase(ctx, liveDatabase); err != nil {
+			return err
+		}
+		if err := d.Server.CreateDatabase(ctx, liveDatabase, pristineDatabase); err != nil {
+			return err
+		}
+		d.Rows, d.Factor = d.pristine, 1
+	}
+	for _, w := range c.plans {
+		w.env.over = nil
+	}
+	return c.startUnits(ctx)
 }
 
 // Exec runs a statement on the live database, for trying a fix.

@@ -12,16 +12,16 @@ import (
 )
 
 // prove applies the fix of what broke first to the clone, repeats the failing step
-// with the same seed, and goes on until the next limit. The fix stays in place: the
-// clone is thrown away.
-func (r *run) prove(ctx context.Context, searches []*search) error {
-	s, f := r.candidate(searches)
+// with the same seed, goes on until the next limit or until the time is over, and
+// takes the fix away again.
+func (r *run) prove(ctx context.Context, s *search, until time.Time) error {
+	f := r.candidate(s)
 	if f == nil {
 		return nil
 	}
 	began := time.Now()
 	r.doing("try the fix: %s", f.Fix.Says)
-	if err := r.fix(ctx, s, f); err != nil {
+	if err := r.fix(ctx, f); err != nil {
 		return err
 	}
 	multiple := s.first()
@@ -31,43 +31,47 @@ func (r *run) prove(ctx context.Context, searches []*search) error {
 	}
 	proof := judge.Compare(s.breaks[multiple], after, *f)
 	proof.X = s.x
+	r.proofs[f.Key()] = &proof
+	r.proved = f
 	fixed := &search{x: s.x, verdicts: map[float64]premortem.Verdict{}, breaks: map[float64]*premortem.Trial{}}
 	fixed.add(after, v, multiple)
 	if proof.Worked && v.Answer == premortem.Holds {
-		if err := r.beyond(ctx, fixed, multiple); err != nil {
+		if err := r.beyond(ctx, fixed, multiple, until); err != nil {
 			return err
 		}
 	}
-	r.conclude(s, fixed, f, &proof)
-	if err := r.tryNext(ctx, fixed, &proof); err != nil {
+	r.conclude(s, fixed, &proof)
+	if err := r.tryNext(ctx, fixed, &proof, until); err != nil {
 		return err
 	}
-	if err := r.elsewhere(ctx, searches, s, f, &proof); err != nil {
-		return err
-	}
-	r.proofs[f.Key()] = &proof
-	r.o.Stage(premortem.Stage{Name: "fix", Says: proof.Says, Took: time.Since(began).Seconds()})
-	return nil
+	r.o.Stage(premortem.Stage{Name: "fix", Says: told(proof), Took: time.Since(began).Seconds()})
+	return r.mend(ctx)
 }
 
-// candidate picks the first X that broke and the cause of it that the clone can try
-// to mend.
-func (r *run) candidate(searches []*search) (*search, *premortem.Finding) {
+func told(p premortem.Proof) string {
+	if p.Next == "" {
+		return p.Says
+	}
+	return p.Says + "; " + p.Next
+}
+
+// mend takes every fix away.
+func (r *run) mend(ctx context.Context) error {
+	r.fixed, r.fixSQL, r.env, r.poolNow = "", "", nil, nil
+	return r.c.Reset(ctx)
+}
+
+// candidate picks the cause of the first break that the clone can try to mend.
+func (r *run) candidate(s *search) *premortem.Finding {
 	merged := judge.Merge(r.shown)
-	for _, s := range searches {
-		m := s.first()
-		if m == 0 {
-			continue
-		}
-		for _, key := range s.verdicts[m].Findings {
-			for i := range merged {
-				if f := &merged[i]; f.Key() == key && f.Fix.Try != nil {
-					return s, f
-				}
+	for _, key := range s.verdicts[s.first()].Findings {
+		for i := range merged {
+			if f := &merged[i]; f.Key() == key && f.Fix.Try != nil {
+				return f
 			}
 		}
 	}
-	return nil, nil
+	return nil
 }
 
 // first is the smallest multiple that failed, 0 when none did.
@@ -81,14 +85,9 @@ func (s *search) first() float64 {
 	return out
 }
 
-// fix puts the fix in place at production's size.
-func (r *run) fix(ctx context.Context, s *search, f *premortem.Finding) error {
+// fix puts the fix in place.
+func (r *run) fix(ctx context.Context, f *premortem.Finding) error {
 	try := f.Fix.Try
-	if s.x != "rows" && r.c.Database != nil && r.c.Database.Factor != 1 {
-		if err := r.c.Fresh(ctx, 1); err != nil {
-			return err
-		}
-	}
 	r.fixed = f.Key()
 	switch {
 	case try.SQL != "":
@@ -122,8 +121,7 @@ func (r *run) setEnv(ctx context.Context, f *premortem.Finding) error {
 }
 
 // beyond looks for the next limit in leaps from where the fix held, then narrows it.
-func (r *run) beyond(ctx context.Context, s *search, from float64) error {
-	until := r.deadline.Add(-3 * time.Second) // the report wants its time too
+func (r *run) beyond(ctx context.Context, s *search, from float64, until time.Time) error {
 	limit := max(r.cap(s.x), from) * 8
 	for m := from * leap; m <= limit; m *= leap {
 		if time.Now().Add(r.stepTime(s.x, m)).After(until) {
@@ -154,7 +152,7 @@ func (r *run) beyond(ctx context.Context, s *search, from float64) error {
 }
 
 // conclude writes what the fix changed into the proof and the headroom.
-func (r *run) conclude(before, after *search, f *premortem.Finding, proof *premortem.Proof) {
+func (r *run) conclude(before, after *search, proof *premortem.Proof) {
 	h := r.headroomOf(before.x)
 	if h == nil {
 		return
@@ -211,9 +209,9 @@ func (r *run) nextCause(after *search) *premortem.Finding {
 
 // tryNext tries the fix of the next limit too, on top of the first one, when it is a
 // matter of a variable: a pool's size, say. It says whether the same step then holds.
-func (r *run) tryNext(ctx context.Context, after *search, proof *premortem.Proof) error {
+func (r *run) tryNext(ctx context.Context, after *search, proof *premortem.Proof, until time.Time) error {
 	m, f := after.first(), r.nextCause(after)
-	if f == nil || f.Fix.Try == nil || len(f.Fix.Try.Env) == 0 || time.Now().Add(r.stepTime(after.x, m)+3*time.Second).After(r.deadline) {
+	if f == nil || f.Fix.Try == nil || len(f.Fix.Try.Env) == 0 || time.Now().Add(r.stepTime(after.x, m)+2*time.Second).After(until) {
 		return nil
 	}
 	r.doing("try the next fix: %s", f.Fix.Says)
@@ -246,18 +244,26 @@ func (r *run) headroomOf(x string) *premortem.Headroom {
 	return nil
 }
 
-// elsewhere repeats the failing steps of the other X that broke for the same reason.
-func (r *run) elsewhere(ctx context.Context, searches []*search, done *search, f *premortem.Finding, proof *premortem.Proof) error {
-	if !proof.Worked {
+// elsewhere repeats the failing steps of the other X that broke for the same reason,
+// with the fix in place. The one whose rows are still in the database comes first.
+func (r *run) elsewhere(ctx context.Context, searches []*search) error {
+	f := r.proved
+	if f == nil || !r.proofs[f.Key()].Worked {
 		return nil
 	}
-	for _, s := range searches {
+	proof := r.proofs[f.Key()]
+	for _, s := range slices.Backward(searches) {
 		m := s.first()
-		if s == done || m == 0 || !slices.Contains(s.verdicts[m].Findings, f.Key()) {
+		if s.x == proof.X || m == 0 || !slices.Contains(s.verdicts[m].Findings, f.Key()) {
 			continue
 		}
-		if time.Now().Add(r.stepTime(s.x, m) + 3*time.Second).After(r.deadline) {
+		if time.Now().Add(r.stepTime(s.x, m) + time.Second).After(r.deadline) {
 			continue
+		}
+		if r.fixed == "" {
+			if err := r.fix(ctx, f); err != nil {
+				return err
+			}
 		}
 		t, v, err := r.step(ctx, s.x, m)
 		if err != nil {

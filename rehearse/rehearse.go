@@ -52,6 +52,7 @@ type run struct {
 	poolNow  map[string]int                       // pool sizes that the fix changed, by "node VARIABLE"
 	plans    map[string]premortem.Plan
 	proofs   map[string]*premortem.Proof // by the key of the finding
+	proved   *premortem.Finding          // whose fix was tried, nil none
 	doubts   []string
 	report   *premortem.Report
 }
@@ -156,7 +157,7 @@ func (r *run) ask(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := r.prove(ctx, searches); err != nil {
+	if err := r.elsewhere(ctx, searches); err != nil {
 		return err
 	}
 	return r.cost(ctx)

@@ -40,15 +40,25 @@ func (r *run) searchAll(ctx context.Context) ([]*search, error) {
 		if x != "users" || !r.sys.Base.Calls.Set() { // normal load is the same for calls and rows
 			s.add(t, v, 1)
 		}
-		// Proving the fix keeps a fifth of the budget; each X gets its share of the rest.
-		share := (time.Until(r.deadline) - r.o.Budget/5) / time.Duration(len(left)-i)
-		if err := r.search(ctx, s, time.Now().Add(share)); err != nil {
+		// Each X gets its share of what is left; a fix that is still to be proved counts as one.
+		shares := len(left) - i
+		if len(r.proofs) == 0 {
+			shares++
+		}
+		if err := r.search(ctx, s, time.Now().Add(time.Until(r.deadline)/time.Duration(shares))); err != nil {
 			return nil, err
 		}
 		h := r.headroom(s)
 		r.report.Headroom = append(r.report.Headroom, h)
 		r.o.Stage(premortem.Stage{Name: x, Says: h.Says, Took: time.Since(began).Seconds()})
 		out = append(out, s)
+		if len(r.proofs) == 0 && s.first() != 0 {
+			// What breaks first is mended first: the next limit is worth more than a narrower one.
+			until := time.Now().Add(time.Until(r.deadline) / time.Duration(len(left)-i))
+			if err := r.prove(ctx, s, until); err != nil {
+				return nil, err
+			}
+		}
 	}
 	return out, nil
 }
@@ -150,9 +160,13 @@ func (r *run) stepTime(x string, multiple float64) time.Duration {
 
 // step is one experiment on one X.
 func (r *run) step(ctx context.Context, x string, multiple float64) (*premortem.Trial, premortem.Verdict, error) {
-	if x == "rows" && r.c.Database != nil && r.c.Database.Factor != multiple {
-		r.doing("grow the rows to %.3g×", multiple)
-		if err := r.rows(ctx, multiple); err != nil {
+	size := 1.0
+	if x == "rows" {
+		size = multiple
+	}
+	if db := r.c.Database; db != nil && db.Factor != size {
+		r.doing("make the rows %.3g×", size)
+		if err := r.rows(ctx, size); err != nil {
 			return nil, premortem.Verdict{}, err
 		}
 	}
@@ -169,11 +183,18 @@ func (r *run) step(ctx context.Context, x string, multiple float64) (*premortem.
 // rows changes the size of the live database and puts the fix in place again when
 // the database was made anew.
 func (r *run) rows(ctx context.Context, factor float64) error {
+	made := factor < r.c.Database.Factor || r.c.Database.Factor != 1 // a copy, without the fix
 	if err := r.c.Fresh(ctx, factor); err != nil {
 		return err
 	}
-	if r.fixSQL != "" {
-		return r.c.Database.Exec(ctx, r.fixSQL)
+	if r.fixSQL != "" && made {
+		if err := r.c.Database.Exec(ctx, r.fixSQL); err != nil {
+			return err
+		}
+		return r.c.Database.Exec(ctx, "ANALYZE")
+	}
+	if len(r.env) > 0 && made {
+		return r.c.Restart(ctx, r.env)
 	}
 	return nil
 }
