@@ -47,7 +47,7 @@ type System struct {
 // files: "compose.yaml", "k8s/overlays/prod", "terraform".
 type Deployment struct {
 	Name string `json:"name"`
-	Kind string `json:"kind"` // "compose", "kubernetes", "terraform", "package" (npm start)
+	Kind string `json:"kind"` // "compose", "kubernetes", "terraform", "cloudformation", "platform" (Heroku, Fly.io, Render, …), "package" (npm start)
 	Pos  Pos    `json:"pos"`
 }
 
@@ -225,14 +225,14 @@ func (s *System) StoresOf(n Node) []*Store {
 }
 
 // IsProduction reports whether a deployment describes production: the one that
-// runs it, or the Terraform that builds its infrastructure.
+// runs it, or the Terraform or CloudFormation that builds its infrastructure.
 func (s *System) IsProduction(deployment string) bool {
 	if deployment == s.Production {
 		return true
 	}
 	for _, d := range s.Deployments {
 		if d.Name == deployment {
-			return d.Kind == "terraform"
+			return d.Kind == "terraform" || d.Kind == "cloudformation"
 		}
 	}
 	return false

@@ -43,6 +43,8 @@ func (c *cluster) add(pos premortem.Pos) {
 			c.autoscaler(o, made)
 		case "Ingress":
 			c.ingress(o)
+		case "HTTPRoute", "GRPCRoute":
+			c.gatewayRoute(o)
 		}
 	}
 	if len(made) > 0 {
@@ -273,6 +275,22 @@ func (c *cluster) ingress(o *object) {
 	}
 	for _, name := range to {
 		c.d.balancers = append(c.d.balancers, &balancer{Balancer: b, to: name})
+	}
+}
+
+// gatewayRoute makes a balancer for each service behind a route of the Gateway API.
+func (c *cluster) gatewayRoute(o *object) {
+	var to []string
+	for _, r := range items(o.get("spec", "rules")) {
+		for _, b := range items(field(r, "backendRefs")) {
+			kind, name := text(field(b, "kind")), text(field(b, "name"))
+			if name != "" && (kind == "" || kind == "Service") && !slices.Contains(to, name) {
+				to = append(to, name)
+			}
+		}
+	}
+	for _, name := range to {
+		c.d.balancers = append(c.d.balancers, &balancer{Balancer: premortem.Balancer{Deployment: c.deployment, Kind: "gateway", Pos: o.pos()}, to: name})
 	}
 }
 

@@ -143,6 +143,12 @@ func (c *cluster) keysOf(kind, name string) (keys []premortem.EnvSet, ok, open b
 				continue
 			}
 			ok = true
+			if made := entries(o.get("spec", "target", "template", "data")); len(made) > 0 && text(o.get("spec", "target", "template", "mergePolicy")) != "Merge" {
+				for _, e := range made { // the template's keys are all that the Secret gets
+					keys = append(keys, premortem.EnvSet{Name: e.key.Value, Source: "secret " + name, Pos: o.where("spec", "target", "template", "data", e.key.Value)})
+				}
+				continue
+			}
 			open = open || len(items(o.get("spec", "dataFrom"))) > 0
 			for _, e := range items(o.get("spec", "data")) {
 				keys = append(keys, premortem.EnvSet{Name: text(field(e, "secretKey")), Source: "secret " + name, Pos: c.externalPos(o, e)})

@@ -14,9 +14,12 @@ type serviceCode struct {
 	node   premortem.Node
 	dir    string
 	static bool
-	entry  string          // module that is started, "" unknown
-	reach  map[string]bool // modules that the entry loads
-	open   bool            // loads modules by computed names
+	entry  string                     // module that is started, "" unknown
+	reach  map[string]bool            // modules that the entry loads
+	open   bool                       // loads modules by computed names
+	final  string                     // language of the image that runs, "" unknown
+	built  map[string]bool            // languages of the stages that build it
+	loads  map[string]map[string]bool // language → programs that the entry loads
 }
 
 // codeOfServices lists the services that have code, production's view first.
@@ -44,6 +47,7 @@ func (g *merger) codeOfServices() []*serviceCode {
 		}
 	}
 	for _, c := range out {
+		c.final, c.built = g.languages(c.node)
 		if c.entry != "" {
 			c.reach, c.open = g.project.reach(c.entry)
 		}
@@ -111,16 +115,27 @@ func (g *merger) readCode() {
 		m := g.project.modules[p]
 		owners := g.owners(p)
 		for _, s := range owners {
+			if !s.static && !s.speaks("node") {
+				continue // another program serves what this was built into
+			}
 			for _, u := range m.env {
 				class := u.class
-				if !s.runs(p) && (class == premortem.EnvBoot || class == premortem.EnvUse || class == premortem.EnvDev) {
+				beside := !s.runs(p) || s.entry == "" && isAside(s.dir, p)
+				if g.project.inlines(p, u.name) {
+					class = premortem.EnvBuild
+				}
+				if beside && (class == premortem.EnvBoot || class == premortem.EnvUse || class == premortem.EnvDev) {
 					class = premortem.EnvOpt // a script, not the service
 				}
 				g.addRead(vars, s.node, u, class, m)
 			}
+			if s.runs(p) {
+				g.moduleFiles(vars, s, m)
+			}
 		}
 		queries = append(queries, g.project.queries(m)...)
 	}
+	g.readPrograms(vars)
 	for _, k := range sortedPairs(vars) {
 		g.sys.Env = append(g.sys.Env, vars[k])
 	}
@@ -217,7 +232,11 @@ func (g *merger) runtimes() {
 // declaredRuntimes adds what folders and CI say, for each service that runs on Node.
 func (g *merger) declaredRuntimes(node map[premortem.Node]bool, add func(premortem.Runtime)) {
 	for _, f := range g.d.runtimes {
-		if len(node) == 0 || f.Language != "node" {
+		if f.Language != "node" {
+			g.declaredElsewhere(f, add)
+			continue
+		}
+		if len(node) == 0 {
 			add(f.Runtime)
 			continue
 		}
@@ -234,14 +253,34 @@ func (g *merger) declaredRuntimes(node map[premortem.Node]bool, add func(premort
 	}
 }
 
-// otherLanguages lists the services whose code nobody here reads.
+// declaredElsewhere gives what a folder says of a language to the services below it
+// that speak it; with none, to the repository.
+func (g *merger) declaredElsewhere(f runtimeFact, add func(premortem.Runtime)) {
+	found := false
+	for _, s := range g.services {
+		_, under := below(f.dir, s.dir)
+		if !under && f.dir != "." || s.final != f.Language && !s.built[f.Language] {
+			continue
+		}
+		found = true
+		r := f.Runtime
+		r.Service = s.node
+		add(r)
+	}
+	if !found {
+		add(f.Runtime)
+	}
+}
+
+// otherLanguages lists the services whose code nobody here reads: that of a language
+// without a reader, and that which is not in the tree.
 func (g *merger) otherLanguages() {
 	for _, r := range g.sys.Runtimes {
 		switch r.Language {
 		case "node", "bun", "deno":
 			continue
 		}
-		if r.Runs && r.Service != "" {
+		if r.Runs && r.Service != "" && !g.hasProgram(r.Service, r.Language) {
 			g.d.miss(r.Version.Pos, r.Language+" code is not evaluated: the variables, queries and routes of "+string(r.Service)+" are unknown")
 		}
 	}

@@ -93,9 +93,19 @@ func selfContained(m *manifest) bool {
 }
 
 // refines reports a variant that leaves to the base what its services need: they
-// have variables or ports there and none here.
+// have variables or ports there and none here, or start after a service of the base.
 func refines(v, base *manifest) bool {
 	for _, s := range entries(field(v.docs[0], "services")) {
+		deps := field(s.value, "depends_on")
+		needs := texts(deps)
+		for _, e := range entries(deps) {
+			needs = append(needs, e.key.Value)
+		}
+		for _, n := range needs {
+			if field(v.docs[0], "services", n) == nil && field(base.docs[0], "services", n) != nil {
+				return true // starts after a service of the base
+			}
+		}
 		below := field(base.docs[0], "services", s.key.Value)
 		for _, key := range []string{"environment", "env_file", "ports"} {
 			if field(below, key) != nil && field(s.value, "environment") == nil && field(s.value, "env_file") == nil && field(s.value, "ports") == nil {

@@ -22,6 +22,8 @@ type Draft struct {
 	runtimes     []runtimeFact
 	envFiles     []*envFile
 	modules      []*module
+	programs     []*program
+	goModules    []goModule
 	sqlFiles     []*sqlFile
 	manifests    []*manifest
 	builds       []imageBuild
@@ -51,6 +53,8 @@ func (d *Draft) join(o *Draft) {
 	d.runtimes = append(d.runtimes, o.runtimes...)
 	d.envFiles = append(d.envFiles, o.envFiles...)
 	d.modules = append(d.modules, o.modules...)
+	d.programs = append(d.programs, o.programs...)
+	d.goModules = append(d.goModules, o.goModules...)
 	d.sqlFiles = append(d.sqlFiles, o.sqlFiles...)
 	d.manifests = append(d.manifests, o.manifests...)
 	d.builds = append(d.builds, o.builds...)

@@ -166,9 +166,13 @@ func (g *merger) production() {
 	}
 	var best *premortem.Deployment
 	rank, ties := 9, 0
+	runs := map[string]bool{}
+	for _, w := range g.d.workloads {
+		runs[w.Deployment] = true
+	}
 	for _, d := range g.sys.Deployments {
-		if d.Kind == "terraform" {
-			continue
+		if (d.Kind == "terraform" || d.Kind == "cloudformation") && !runs[d.Name] {
+			continue // infrastructure without services
 		}
 		r := deploymentRank(d)
 		switch {
@@ -208,7 +212,7 @@ func deploymentRank(d *premortem.Deployment) int {
 		}
 	}
 	switch d.Kind {
-	case "kubernetes":
+	case "kubernetes", "terraform", "cloudformation", "platform":
 		last = 3
 	case "compose":
 		last = 4

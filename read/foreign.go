@@ -13,7 +13,7 @@ var Foreign = add(Reader{
 	Doc: premortem.Doc{
 		Title:  "Formats that are not evaluated",
 		Why:    "What was not read cannot have been checked.",
-		When:   "Helm charts, serverless and platform files, Procfiles, Pulumi, Ansible and Terragrunt.",
+		When:   "Serverless and Vercel files, Pulumi, Ansible and Terragrunt.",
 		Silent: "Formats that describe no deployment.",
 		Fix:    "Render them into plain manifests, or describe the service in premortem.yaml.",
 	},
@@ -26,18 +26,10 @@ var Foreign = add(Reader{
 
 func foreignFormat(p string) string {
 	switch base := path.Base(p); base {
-	case "Chart.yaml":
-		return "a Helm chart"
 	case "serverless.yml", "serverless.yaml":
 		return "a Serverless Framework service"
-	case "fly.toml":
-		return "a Fly.io application"
-	case "render.yaml":
-		return "a Render blueprint"
 	case "vercel.json":
 		return "a Vercel project"
-	case "Procfile":
-		return "a Procfile"
 	case "Pulumi.yaml":
 		return "a Pulumi program"
 	case "terragrunt.hcl":

@@ -70,7 +70,16 @@ func FuzzWorkflow(f *testing.F)    { fuzzReader(f, Workflow, ".github/workflows/
 func FuzzMigrations(f *testing.F)  { fuzzReader(f, Migrations, "migrations/1.sql") }
 func FuzzTerraform(f *testing.F)   { fuzzReader(f, Terraform, "main.tf") }
 func FuzzSource(f *testing.F)      { fuzzReader(f, Source, "index.tsx") }
+func FuzzGo(f *testing.F)          { fuzzReader(f, Golang, "main.go") }
+func FuzzPython(f *testing.F)      { fuzzReader(f, Python, "app/main.py") }
+func FuzzDjangoURLs(f *testing.F)  { fuzzReader(f, Python, "urls.py") }
+func FuzzRuby(f *testing.F)        { fuzzReader(f, Ruby, "config/app.rb") }
+func FuzzJava(f *testing.F)        { fuzzReader(f, Jvm, "src/App.java") }
+func FuzzSpring(f *testing.F)      { fuzzReader(f, Jvm, "src/main/resources/application.yml") }
+func FuzzPhp(f *testing.F)         { fuzzReader(f, Php, "config/app.php") }
+func FuzzComposer(f *testing.F)    { fuzzReader(f, Php, "composer.json") }
 func FuzzConfigFile(f *testing.F)  { fuzzReader(f, ConfigFile, "premortem.yaml") }
+func FuzzHelmChart(f *testing.F)   { fuzzReader(f, Helm, "chart/Chart.yaml") }
 func FuzzComments(f *testing.F)    { fuzzReader(f, Comments, "a.sql") }
 
 func FuzzMask(f *testing.F) {

@@ -24,6 +24,7 @@ var inlined = regexp.MustCompile(`^(NEXT_PUBLIC_|REACT_APP_|GATSBY_|EXPO_PUBLIC_
 // envUses finds the reads of environment variables and how badly each is needed.
 func (m *module) envUses() []envUse {
 	var out []envUse
+	switches := map[string]bool{} // names that the module tests for
 	use := func(name string, class premortem.EnvClass, at, end int) {
 		if inlined.MatchString(name) || isBuildConfig(m.path) {
 			class = premortem.EnvBuild
@@ -39,6 +40,9 @@ func (m *module) envUses() []envUse {
 				use(u.name, u.class, u.at, u.end)
 			}
 			continue
+		}
+		for _, u := range m.declaredEnv(i) {
+			use(u.name, u.class, u.at, u.end)
 		}
 		obj, end, build := m.envObject(i)
 		if obj < 0 {
@@ -56,13 +60,19 @@ func (m *module) envUses() []envUse {
 				use(name, premortem.EnvBuild, obj, stop)
 			}
 		case ok:
-			if class := m.classify(obj, stop, 0); class != "" {
+			switches[name] = switches[name] || m.switchTest(obj, stop)
+			if class := m.classify(obj, stop, 0); class != "" && !(class == premortem.EnvUse && m.underSchema(obj)) {
 				use(name, class, obj, stop)
 			}
 		default:
 			for _, u := range m.wholeEnv(obj, end) {
 				use(u.name, u.class, u.at, u.end)
 			}
+		}
+	}
+	for i := range out {
+		if out[i].class == premortem.EnvUse && switches[out[i].name] {
+			out[i].class = premortem.EnvOpt // what is off needs no value
 		}
 	}
 	return out
@@ -159,10 +169,10 @@ func (m *module) classify(start, end, depth int) premortem.EnvClass {
 		return ""
 	case next.is("??="), next.is("||="):
 		return m.defaultClass(end + 1)
-	case m.tok(start - 1).is("typeof"):
+	case m.tok(start - 1).is("typeof"), next.is("?."):
 		return premortem.EnvOpt
 	}
-	if m.elsewhere(start, m.tok(end-1).text) {
+	if m.elsewhere(start, m.nameAt(end)) || m.leftBefore(start, m.nameAt(end)) {
 		return premortem.EnvOpt
 	}
 	start, end = m.unwrap(start, end)
@@ -172,11 +182,13 @@ func (m *module) classify(start, end, depth int) premortem.EnvClass {
 		return m.defaultClass(end + 1)
 	case next.is("?"), next.is("&&"):
 		return premortem.EnvOpt
+	case prev.is("!") && m.tok(start-2).is("!"), prev.is("||"), prev.is("??"):
+		return premortem.EnvOpt // a switch, or the second choice
 	case prev.is("!"):
 		return m.guard(start - 1)
 	case isComparison(next), isComparison(prev):
 		return m.comparison(start, end)
-	case prev.is("(") && m.tok(start-2).is("if"):
+	case prev.is("(") && m.tok(start-2).is("if"), m.tok(start).is("Boolean"), prev.is("&&") && next.is(")"):
 		return premortem.EnvOpt
 	case prev.is("="):
 		if name, ok := m.boundTo(start - 1); ok {
@@ -218,6 +230,8 @@ func (m *module) unwrap(start, end int) (int, int) {
 			if m.tok(end).is("(") {
 				end = m.next(end)
 			}
+		case next.is("as") && m.tok(m.tok(start).up).is("(") && m.tok(m.tok(start).up).match > end && m.tok(start).up == start-1:
+			end = m.tok(start - 1).match // a type takes no part when the program runs
 		case next.is("as") && m.tok(end+1).kind == jsIdent:
 			end += 2
 		case prev.is("(") && prev.match == end:
@@ -284,7 +298,9 @@ func (m *module) fatal(i int) bool {
 		body = m.inside(i)
 	}
 	for j := body.lo; j < body.hi; j++ {
-		if t := m.toks[j]; t.is("throw") || t.is("process") && (m.tok(j+2).is("exit") || m.tok(j+2).is("abort")) {
+		t := m.toks[j]
+		quits := t.is("process") && (m.tok(j+2).is("exit") && m.tok(j+4).text != "0" || m.tok(j+2).is("abort"))
+		if t.is("throw") || quits {
 			return true
 		}
 	}

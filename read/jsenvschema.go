@@ -2,7 +2,6 @@ package read
 
 import (
 	"regexp"
-	"strings"
 
 	"github.com/premortem/premortem"
 )
@@ -21,16 +20,19 @@ func (m *module) wholeEnv(obj, end int) []envUse {
 		return nil
 	}
 	args := m.args(open)
+	if m.arkType(open, args) != nil {
+		return m.arkType(open, args)
+	}
 	switch call := m.tok(open - 1).text; call {
 	case "parse", "safeParse", "parseAsync", "validate", "validateSync", "attempt":
 		shape := span{m.chainStart(open - 2), open - 2}
 		if (call == "parse" || call == "safeParse" || call == "validate" || call == "attempt") && len(args) > 1 && args[0].hi <= obj {
 			shape = args[0] // v.parse(schema, process.env)
 		}
-		return m.schema(shape, call, 0)
+		return m.schema(shape, m.strictness(call, open), 0)
 	case "cleanEnv":
 		if len(args) > 1 {
-			return m.schemaKeys(args[1].lo, "envalid")
+			return m.schemaKeys(m.object(args[1]), "envalid", envStrict)
 		}
 	}
 	return nil
@@ -58,70 +60,6 @@ func (m *module) destructuredEnv(open, end int) []envUse {
 	return out
 }
 
-// schema follows a schema to its object of keys.
-func (m *module) schema(s span, call string, depth int) []envUse {
-	if depth > 4 || s.empty() {
-		return nil
-	}
-	for i := s.lo; i < s.hi; i++ {
-		if t := m.toks[i]; t.kind == jsIdent && (t.text == "object" || t.text == "strictObject" || t.text == "looseObject") && m.tok(i+1).is("(") {
-			return m.schemaKeys(i+2, call)
-		}
-	}
-	if t := m.tok(s.lo); t.kind == jsIdent && !m.tok(s.lo+1).is("(") {
-		if v, ok := m.initialiser(t.text, s.lo); ok && v.lo != s.lo {
-			return m.schema(v, call, depth+1)
-		}
-	}
-	return nil
-}
-
-var (
-	optionalKey = regexp.MustCompile(`\.(optional|nullish|default|catch)\(|optional\(|\.withDefault`)
-	requiredKey = regexp.MustCompile(`\.required\(`)
-	defaultText = regexp.MustCompile(`default[:(]+`)
-)
-
-// schemaKeys reads the keys of a schema's object.
-func (m *module) schemaKeys(open int, call string) []envUse {
-	var out []envUse
-	for _, p := range m.props(open) {
-		if p.key == "..." || !envName.MatchString(p.key) {
-			continue
-		}
-		src := m.source(p.value)
-		class := premortem.EnvBoot
-		switch {
-		case call == "envalid" && defaultText.MatchString(strings.ReplaceAll(src, "devDefault", "")):
-			class = premortem.EnvOpt
-		case call == "envalid":
-		case optionalKey.MatchString(src):
-			class = premortem.EnvOpt
-		case (call == "validate" || call == "attempt" || call == "validateSync") && !requiredKey.MatchString(src):
-			class = premortem.EnvOpt
-		case call == "safeParse" && !m.checksResult():
-			class = premortem.EnvUse
-		}
-		if class == premortem.EnvOpt && strings.Contains(src, "efault") && laptop.MatchString(src) {
-			class = premortem.EnvDev
-		}
-		out = append(out, envUse{p.key, class, p.at, p.at + 1})
-	}
-	return out
-}
-
-// checksResult reports whether the module ends the process when safeParse fails.
-func (m *module) checksResult() bool {
-	for i, t := range m.toks {
-		if t.is("success") && m.tok(i-1).is(".") {
-			if up := m.tok(i).up; up >= 0 && m.tok(up-1).is("if") && m.tok(up).match > 0 && m.fatal(m.tok(up).match+1) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // createEnv reads t3-env's createEnv({server: {…}, client: {…}}).
 func (m *module) createEnv(i int) []envUse {
 	open := m.callOpen(i)
@@ -129,8 +67,12 @@ func (m *module) createEnv(i int) []envUse {
 		return nil
 	}
 	var out []envUse
+	how := envStrict
+	if !m.prop(m.args(open)[0].lo, "skipValidation").empty() {
+		how = envLoose
+	}
 	for _, part := range []string{"server", "shared", "client"} {
-		for _, u := range m.schemaKeys(m.object(m.prop(m.args(open)[0].lo, part)), "createEnv") {
+		for _, u := range m.schemaKeys(m.object(m.prop(m.args(open)[0].lo, part)), "createEnv", how) {
 			if part == "client" {
 				u.class = premortem.EnvBuild
 			}

@@ -2,45 +2,9 @@ package read
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/premortem/premortem"
 )
-
-// elsewhere reports code that production does not run, or runs only when the
-// variable of that name is set.
-func (m *module) elsewhere(i int, name string) bool {
-	for up := m.tok(i).up; up >= 0; up = m.tok(up).up {
-		if !m.tok(up).is("{") || !m.tok(up-1).is(")") || m.tok(up-1).match < 0 {
-			continue
-		}
-		cond := m.tok(up - 1).match
-		if !m.tok(cond - 1).is("if") {
-			continue
-		}
-		src := m.source(m.inside(cond))
-		if m.asks(m.inside(cond), name) {
-			return true
-		}
-		if strings.Contains(src, "NODE_ENV") && (strings.Contains(src, "!==production") || strings.Contains(src, "!=production") ||
-			strings.Contains(src, "===development") || strings.Contains(src, "==development") || strings.Contains(src, "===test") || strings.Contains(src, "==test")) {
-			return true
-		}
-	}
-	return false
-}
-
-// asks reports a condition that holds only when the variable has a value.
-func (m *module) asks(cond span, name string) bool {
-	for j := cond.lo; j < cond.hi; j++ {
-		if t := m.toks[j]; t.text == name && (t.kind == jsIdent || t.kind == jsString) {
-			start := m.chainStart(j + 1)
-			next := m.tok(j + 1)
-			return !m.tok(start-1).is("!") && (next.is(")") || next.is("&&")) && !strings.Contains(m.source(cond), "||")
-		}
-	}
-	return false
-}
 
 // boundTo returns the variable that is declared before "=" at i.
 func (m *module) boundTo(i int) (string, bool) {
@@ -63,6 +27,9 @@ var strength = []premortem.EnvClass{premortem.EnvBoot, premortem.EnvDev, premort
 // variable classifies a variable that holds a value of the environment by its uses
 // behind token i.
 func (m *module) variable(name string, i, depth int) premortem.EnvClass {
+	if !m.mayScan() {
+		return premortem.EnvUse
+	}
 	seen := map[premortem.EnvClass]bool{}
 	for j := i; j < len(m.toks); j++ {
 		t := m.toks[j]
@@ -102,10 +69,12 @@ func (m *module) needed(start, end, depth int) premortem.EnvClass {
 			return premortem.EnvBoot
 		}
 		isNew := m.tok(m.chainStart(up) - 1).is("new")
-		if isNew || clientCalls[callee.text] {
-			if m.funcOf[up] < 0 && callee.text != "URL" && callee.text != "Error" {
-				return premortem.EnvBoot
-			}
+		switch {
+		case m.silentClient(up):
+			return premortem.EnvOpt
+		case (isNew || clientCalls[callee.text]) && m.throwsWithout(up) && m.atStart(up):
+			return premortem.EnvBoot
+		case isNew || clientCalls[callee.text]:
 			return premortem.EnvUse
 		}
 		return m.argument(up, start, depth)
@@ -114,9 +83,6 @@ func (m *module) needed(start, end, depth int) premortem.EnvClass {
 }
 
 var asserts = wordSet(`assert invariant ok`)
-
-// clientCalls set up a client that is of no use without its argument.
-var clientCalls = wordSet(`setApiKey createClient createPool connect initializeApp knex postgres drizzle createTransport init configure createConnection`)
 
 // argument follows a value into a function of this module: a parameter that is
 // guarded makes the variable optional.

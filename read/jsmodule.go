@@ -26,7 +26,9 @@ type module struct {
 	loopsIn []jsLoop
 	loopOf  []int
 	env     []envUse
-	dynamic bool // loads modules whose names are computed
+	scans   int             // whole-file searches so far
+	dynamic bool            // loads modules whose names are computed
+	inlined map[string]bool // of a next.config: names that it puts into the code
 	routers map[string]bool
 	models  []*jsModel
 }
@@ -291,10 +293,9 @@ func (m *module) destructure(open int, v span) {
 // one before it, else the first.
 func (m *module) initialiser(name string, before int) (span, bool) {
 	vs := m.vars[name]
-	for _, v := range slices.Backward(vs) {
-		if v.lo <= before {
-			return v, true
-		}
+	// They stand in the order of the file.
+	if n, _ := slices.BinarySearchFunc(vs, before+1, func(v span, at int) int { return v.lo - at }); n > 0 {
+		return vs[n-1], true
 	}
 	if len(vs) > 0 {
 		return vs[0], true

@@ -25,6 +25,16 @@ func (m *module) tok(i int) jsToken {
 	return m.toks[i]
 }
 
+// maxScans bounds the searches through a whole file, so that a hostile one cannot
+// make reading take the square of its length.
+const maxScans = 300
+
+// mayScan counts a search through the file and reports whether it may take place.
+func (m *module) mayScan() bool {
+	m.scans++
+	return m.scans <= maxScans
+}
+
 // next returns the index after the token at i; brackets and templates count as one.
 func (m *module) next(i int) int {
 	t := m.tok(i)
@@ -115,7 +125,7 @@ func (m *module) prop(open int, key string) span {
 // source writes tokens without blanks, for names and keys.
 func (m *module) source(s span) string {
 	var b strings.Builder
-	for i := s.lo; i < s.hi && i < len(m.toks) && b.Len() < 400; i++ {
+	for i := max(s.lo, 0); i < s.hi && i < len(m.toks) && b.Len() < 400; i++ {
 		b.WriteString(m.toks[i].text)
 	}
 	return b.String()

@@ -150,7 +150,9 @@ type object struct {
 type source struct {
 	file string
 	node *yaml.Node
-	op   string // "" the document or a merge patch, "json6902", "images", "replicas", "literals"
+	op   string // "" the document or a merge patch, "json6902", "images", "replicas", "literals", "helm"
+	// place finds the line of a field of a rendered document, "helm" only.
+	place func(k, v *yaml.Node, path []string) premortem.Pos
 }
 
 func (o *object) kind() string { return text(field(o.node, "kind")) }
@@ -161,7 +163,7 @@ func (o *object) name() string { return text(field(o.node, "metadata", "name")) 
 func (o *object) plainName() string {
 	for i := len(o.sources) - 1; i >= 0; i-- {
 		switch s := o.sources[i]; s.op {
-		case "":
+		case "", "helm":
 			if n := text(field(s.node, "metadata", "name")); n != "" {
 				return n
 			}
@@ -175,7 +177,11 @@ func (o *object) plainName() string {
 // pos is where the object's own document starts.
 func (o *object) pos() premortem.Pos {
 	for i := len(o.sources) - 1; i >= 0; i-- {
-		if s := o.sources[i]; s.op == "" || s.op == "literals" {
+		if s := o.sources[i]; s.op == "" || s.op == "literals" || s.op == "helm" {
+			if s.place != nil {
+				k, _ := pair(s.node, "kind")
+				return s.place(k, nil, nil)
+			}
 			if k, _ := pair(s.node, "kind"); k != nil {
 				return at(s.file, k)
 			}
@@ -273,6 +279,15 @@ func (s source) sets(o *object, path []string, want *yaml.Node) (premortem.Pos, 
 		return premortem.Pos{}, false
 	case "literals":
 		return premortem.Pos{}, false
+	case "helm":
+		k, v := stepPath(s.node, path)
+		if k == nil || want == nil {
+			return premortem.Pos{}, false
+		}
+		if len(path) == 0 {
+			return o.pos(), true
+		}
+		return s.place(k, v, path), true
 	}
 	k, v := stepPath(s.node, path)
 	if k == nil || want == nil || v.Kind == yaml.ScalarNode && want.Kind == yaml.ScalarNode && v.Value != want.Value && !isImagePath(path) {

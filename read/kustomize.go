@@ -232,11 +232,11 @@ func (k *kustomizer) shape(o *object, dir, name string, seen map[string]bool) {
 	doc := m.docs[0]
 	for _, r := range items(field(doc, "replicas")) {
 		if text(field(r, "name")) == name {
-			o.sources = append(o.sources, source{m.Path, r, "replicas"})
+			o.sources = append(o.sources, source{file: m.Path, node: r, op: "replicas"})
 		}
 	}
 	for _, i := range items(field(doc, "images")) {
-		o.sources = append(o.sources, source{m.Path, i, "images"})
+		o.sources = append(o.sources, source{file: m.Path, node: i, op: "images"})
 	}
 	patches := append(items(field(doc, "patches")), items(field(doc, "patchesJson6902"))...)
 	patches = append(patches, items(field(doc, "patchesStrategicMerge"))...)
@@ -247,7 +247,7 @@ func (k *kustomizer) shape(o *object, dir, name string, seen map[string]bool) {
 		want := map[string]string{"configMapGenerator": "ConfigMap", "secretGenerator": "Secret"}[key]
 		for _, g := range items(field(doc, key)) {
 			if o.kind() == want && generated(text(field(g, "name")), o.name()) {
-				o.sources = append(o.sources, source{m.Path, g, "literals"})
+				o.sources = append(o.sources, source{file: m.Path, node: g, op: "literals"})
 			}
 		}
 	}
@@ -302,7 +302,7 @@ func (k *kustomizer) patch(o *object, dir, name string, m *manifest, p *yaml.Nod
 			op = "json6902"
 		}
 		if aims(target, d, o, name) {
-			o.sources = append(o.sources, source{from, d, op})
+			o.sources = append(o.sources, source{file: from, node: d, op: op})
 		}
 	}
 }

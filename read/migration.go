@@ -25,8 +25,8 @@ var Migrations = add(Reader{
 	Doc: premortem.Doc{
 		Title:  "SQL migrations",
 		Why:    "They are the only place in a repository that says which indexes production has.",
-		When:   "SQL files in folders called migrations, migrate, migration or drizzle, of Prisma, Flyway, goose, dbmate, golang-migrate, node-pg-migrate and Supabase; without any of those a schema.sql, structure.sql or init.sql.",
-		Silent: "Down migrations and down sections, seeds and fixtures, and migrations that are programs.",
+		When:   "SQL files in folders called migrations, migrate, migration or drizzle, of Prisma, Flyway, goose, dbmate, golang-migrate, node-pg-migrate and Supabase, and the plain calls of Sequelize, Knex and TypeORM; without any of those a schema.sql, structure.sql or init.sql.",
+		Silent: "Down migrations and down sections, seeds and fixtures, and what a migration computes.",
 		Fix:    "Keep migrations as SQL, or commit the schema dump beside them.",
 	},
 	Wants: func(p string) bool { return path.Ext(p) == ".sql" && (isMigration(p) || isSchemaDump(p)) },
@@ -40,7 +40,14 @@ var Migrations = add(Reader{
 	Whole: func(_ context.Context, _ *Tree, d *Draft) error {
 		seen := map[string]bool{}
 		for _, m := range d.modules {
-			if dir := path.Dir(m.path); isMigration(m.path) && !m.test && !seen[dir] && m.isMigration() {
+			if !isMigration(m.path) || m.test || !m.isMigration() {
+				continue
+			}
+			f, whole := m.migration()
+			if f != nil {
+				d.sqlFiles = append(d.sqlFiles, f)
+			}
+			if dir := path.Dir(m.path); !whole && !seen[dir] {
 				seen[dir] = true
 				d.miss(premortem.Pos{File: m.path, Line: 1}, "migrations that are programs are not evaluated: the schema may have more tables and indexes")
 			}

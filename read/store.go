@@ -28,7 +28,14 @@ func (g *merger) nameStores() {
 	for _, s := range g.d.stores {
 		add(s.Kind, s.Deployment)
 	}
+	oneMySQL := count["mysql"] != nil && count["mariadb"] != nil
+	for deployment, n := range count["mariadb"] {
+		oneMySQL = oneMySQL && n+count["mysql"][deployment] == 1
+	}
 	node := func(kind, name string) premortem.Node {
+		if oneMySQL && kind == "mariadb" {
+			kind = "mysql" // the same database in another deployment: MariaDB stands in for MySQL
+		}
 		for _, n := range count[kind] {
 			if n > 1 {
 				return premortem.Node("store/" + name)
@@ -52,6 +59,9 @@ func (g *merger) nameStores() {
 func (g *merger) addStore(s *premortem.Store) {
 	g.sys.Stores = append(g.sys.Stores, s)
 	g.storeOf[s.Node] = s.Kind
+	if s.Node == "store/mysql" {
+		g.storeOf[s.Node] = "mysql"
+	}
 }
 
 // storeOf describes a store that runs in a container.
@@ -179,7 +189,7 @@ func (g *merger) ownedClients() []ownedClient {
 			}
 		}
 	}
-	return out
+	return append(out, g.programClients()...)
 }
 
 // party adds a use of a third party.

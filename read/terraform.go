@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"path"
-	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -13,7 +12,6 @@ import (
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
 	"github.com/zclconf/go-cty/cty/function"
-	"github.com/zclconf/go-cty/cty/function/stdlib"
 
 	"github.com/premortem/premortem"
 )
@@ -85,9 +83,11 @@ func readTerraform(ctx context.Context, t *Tree, d *Draft) error {
 		}
 	}
 	called := map[string]bool{}
+	parsed := map[string]tfFile{}
 	roots := map[string]*tfModule{}
 	for _, dir := range sortedKeys(folders) {
-		roots[dir] = newTFModule(t, d, dir, folders[dir])
+		roots[dir] = newTFModule(t, d, dir, folders[dir], parsed)
+		roots[dir].root = dir
 		for _, sub := range roots[dir].calls() {
 			called[sub] = true
 		}
@@ -100,11 +100,12 @@ func readTerraform(ctx context.Context, t *Tree, d *Draft) error {
 		if dir == "." {
 			name = "terraform"
 		}
-		stores, balancers := len(d.stores), len(d.balancers)
+		stores, balancers, workloads := len(d.stores), len(d.balancers), len(d.workloads)
 		m := roots[dir]
-		m.vars(nil)
-		m.collect(name, 0)
-		if len(d.stores) > stores || len(d.balancers) > balancers {
+		m.vars(nil, nil)
+		m.resolve(0)
+		m.collect(name)
+		if len(d.stores) > stores || len(d.balancers) > balancers || len(d.workloads) > workloads {
 			d.deployments = append(d.deployments, &premortem.Deployment{Name: name, Kind: "terraform", Pos: premortem.Pos{File: folders[dir][0], Line: 1}})
 		}
 	}
@@ -116,6 +117,15 @@ type tfModule struct {
 	t         *Tree
 	d         *Draft
 	dir       string
+	root      string // folder of the configuration that calls it
+	parent    *tfModule
+	parsed    map[string]tfFile
+	files     []File
+	outputs   []*hclsyntax.Block
+	children  []tfChild
+	funcs     map[string]function.Function
+	subs      map[string]cty.Value // outputs of modules by the name of the call
+	each      map[string]cty.Value // each and count of the instance that is looked at
 	resources []*hclsyntax.Block
 	modules   []*hclsyntax.Block
 	variables []*hclsyntax.Block
@@ -125,23 +135,36 @@ type tfModule struct {
 	local     map[string]cty.Value
 }
 
-func newTFModule(t *Tree, d *Draft, dir string, files []string) *tfModule {
-	m := &tfModule{t: t, d: d, dir: dir, values: map[string]cty.Value{}, places: map[string]premortem.Pos{}, local: map[string]cty.Value{}}
+// tfFile is a file that was parsed once, however many modules call its folder.
+type tfFile struct {
+	File
+	body *hclsyntax.Body
+}
+
+func newTFModule(t *Tree, d *Draft, dir string, files []string, parsed map[string]tfFile) *tfModule {
+	m := &tfModule{t: t, d: d, dir: dir, parsed: parsed, values: map[string]cty.Value{}, places: map[string]premortem.Pos{}, local: map[string]cty.Value{}}
 	for _, p := range files {
-		data, err := t.read(p)
-		if err != nil {
+		f, ok := parsed[p]
+		if !ok {
+			if data, err := t.read(p); err == nil {
+				body, _ := parseHCL(File{p, data}) // Read reported what does not parse
+				f = tfFile{File{p, data}, body}
+			}
+			parsed[p] = f
+		}
+		if f.body == nil {
 			continue
 		}
-		body, _ := parseHCL(File{p, data}) // Read reported what does not parse
-		if body == nil {
-			continue
-		}
+		body := f.body
+		m.files = append(m.files, f.File)
 		for _, b := range body.Blocks {
 			switch {
 			case b.Type == "resource" && len(b.Labels) == 2:
 				m.resources = append(m.resources, b)
 			case b.Type == "module" && len(b.Labels) == 1:
 				m.modules = append(m.modules, b)
+			case b.Type == "output" && len(b.Labels) == 1:
+				m.outputs = append(m.outputs, b)
 			case b.Type == "variable" && len(b.Labels) == 1:
 				m.variables = append(m.variables, b)
 			case b.Type == "locals":
@@ -177,8 +200,9 @@ func (m *tfModule) source(b *hclsyntax.Block) string {
 	return join(m.dir, v.AsString())
 }
 
-// vars gives variables their values: defaults, then tfvars files, then inputs.
-func (m *tfModule) vars(inputs map[string]cty.Value) {
+// vars gives variables their values: defaults, then tfvars files, then inputs with
+// the lines on which the caller writes them.
+func (m *tfModule) vars(inputs map[string]cty.Value, places map[string]premortem.Pos) {
 	for _, b := range m.variables {
 		if a := b.Body.Attributes["default"]; a != nil {
 			if v, diags := a.Expr.Value(&hcl.EvalContext{Functions: tfFunctions}); !diags.HasErrors() {
@@ -205,11 +229,23 @@ func (m *tfModule) vars(inputs map[string]cty.Value) {
 	}
 	maps.Copy(m.values, inputs)
 	for k := range inputs {
-		delete(m.places, k) // the caller's line is not known here
+		m.places[k] = places[k]
 	}
-	for range min(len(m.locals), 20) { // to a fixed point: locals may use locals
+	m.settle()
+}
+
+// settle evaluates locals to a fixed point: they may use each other.
+func (m *tfModule) settle() {
+	for range min(len(m.locals), 12) {
+		changed := false
 		for _, a := range m.locals {
-			m.local[a.Name] = m.value(a.Expr)
+			v := m.value(a.Expr)
+			old, had := m.local[a.Name]
+			changed = changed || !had || old.IsWhollyKnown() != v.IsWhollyKnown()
+			m.local[a.Name] = v
+		}
+		if !changed {
+			return
 		}
 	}
 }
@@ -241,7 +277,7 @@ func (m *tfModule) pos(r hcl.Range) premortem.Pos {
 
 // value evaluates an expression; what it cannot know is cty.DynamicVal.
 func (m *tfModule) value(e hcl.Expression) cty.Value {
-	ctx := &hcl.EvalContext{Functions: tfFunctions, Variables: map[string]cty.Value{}}
+	ctx := &hcl.EvalContext{Functions: m.functions(), Variables: map[string]cty.Value{}}
 	for _, tr := range e.Variables() {
 		switch root := tr.RootName(); root {
 		case "var":
@@ -253,7 +289,14 @@ func (m *tfModule) value(e hcl.Expression) cty.Value {
 			}
 			ctx.Variables["local"] = tfObject(m.local, names)
 		case "path":
-			ctx.Variables["path"] = cty.DynamicVal
+			ctx.Variables["path"] = cty.ObjectVal(map[string]cty.Value{"module": cty.StringVal(m.dir), "root": cty.StringVal(m.root), "cwd": cty.StringVal(m.root)})
+		case "module":
+			ctx.Variables["module"] = tfObject(m.subs, m.names(m.modules))
+		case "each", "count":
+			ctx.Variables[root] = cty.DynamicVal
+			if v, ok := m.each[root]; ok {
+				ctx.Variables[root] = v
+			}
 		default:
 			ctx.Variables[root] = cty.DynamicVal
 		}
@@ -287,21 +330,48 @@ func tfObject(known map[string]cty.Value, names []string) cty.Value {
 // text evaluates an attribute to text, with the line that a person edits: that of
 // the variable's value when the attribute is only the variable.
 func (m *tfModule) text(b *hclsyntax.Body, name string) premortem.Setting[string] {
+	if block, rest, ok := strings.Cut(name, "."); ok {
+		return m.nested(b, block, rest)
+	}
 	a := b.Attributes[name]
 	if a == nil {
 		return premortem.Setting[string]{}
 	}
 	v, err := convert.Convert(m.value(a.Expr), cty.String)
-	if err != nil || v.IsNull() || !v.IsKnown() || v.Type() != cty.String {
+	if err != nil || v.IsNull() || !v.IsKnown() || v.Type() != cty.String || strings.Contains(v.AsString(), tfUnknown) {
 		return premortem.Setting[string]{}
 	}
-	pos := m.pos(a.SrcRange)
+	pos := m.placeOf(a)
+	return premortem.Setting[string]{Value: v.AsString(), Pos: pos}
+}
+
+// placeOf is the line that a person edits to change an attribute.
+func (m *tfModule) placeOf(a *hclsyntax.Attribute) premortem.Pos {
 	if tr, ok := a.Expr.(*hclsyntax.ScopeTraversalExpr); ok && len(tr.Traversal) == 2 && tr.Traversal.RootName() == "var" {
 		if at, ok := tr.Traversal[1].(hcl.TraverseAttr); ok && m.places[at.Name].Known() {
-			pos = m.places[at.Name]
+			return m.places[at.Name]
 		}
 	}
-	return premortem.Setting[string]{Value: v.AsString(), Pos: pos}
+	return m.pos(a.SrcRange)
+}
+
+// nested reads an attribute of a block inside, or of an object.
+func (m *tfModule) nested(b *hclsyntax.Body, block, rest string) premortem.Setting[string] {
+	for _, inner := range b.Blocks {
+		if inner.Type == block {
+			return m.text(inner.Body, rest)
+		}
+	}
+	a := b.Attributes[block]
+	if a == nil {
+		return premortem.Setting[string]{}
+	}
+	v := tfField(m.value(a.Expr), rest)
+	s, ok := tfString(v)
+	if !ok {
+		return premortem.Setting[string]{}
+	}
+	return premortem.Setting[string]{Value: s, Pos: m.placeOf(a)}
 }
 
 // refers returns the name of the resource of a type that an attribute refers to.
@@ -318,34 +388,4 @@ func (m *tfModule) refers(b *hclsyntax.Body, name, resource string) string {
 		}
 	}
 	return ""
-}
-
-// off reports a resource whose count is known to be 0.
-func (m *tfModule) off(b *hclsyntax.Block) bool {
-	return m.text(b.Body, "count").Value == "0"
-}
-
-// inputs evaluates the arguments of a module call.
-func (m *tfModule) inputs(b *hclsyntax.Block) map[string]cty.Value {
-	out := map[string]cty.Value{}
-	for _, k := range sortedKeys(b.Body.Attributes) {
-		if !slices.Contains([]string{"source", "version", "count", "for_each", "providers", "depends_on"}, k) {
-			out[k] = m.value(b.Body.Attributes[k].Expr)
-		}
-	}
-	return out
-}
-
-var tfFunctions = map[string]function.Function{
-	"abs": stdlib.AbsoluteFunc, "ceil": stdlib.CeilFunc, "coalesce": stdlib.CoalesceFunc, "coalescelist": stdlib.CoalesceListFunc,
-	"compact": stdlib.CompactFunc, "concat": stdlib.ConcatFunc, "contains": stdlib.ContainsFunc, "distinct": stdlib.DistinctFunc,
-	"element": stdlib.ElementFunc, "flatten": stdlib.FlattenFunc, "floor": stdlib.FloorFunc, "format": stdlib.FormatFunc,
-	"formatlist": stdlib.FormatListFunc, "join": stdlib.JoinFunc, "jsondecode": stdlib.JSONDecodeFunc, "jsonencode": stdlib.JSONEncodeFunc,
-	"keys": stdlib.KeysFunc, "length": stdlib.LengthFunc, "lookup": stdlib.LookupFunc, "lower": stdlib.LowerFunc, "max": stdlib.MaxFunc,
-	"merge": stdlib.MergeFunc, "min": stdlib.MinFunc, "parseint": stdlib.ParseIntFunc, "range": stdlib.RangeFunc, "regex": stdlib.RegexFunc,
-	"replace": stdlib.ReplaceFunc, "reverse": stdlib.ReverseListFunc, "slice": stdlib.SliceFunc, "sort": stdlib.SortFunc,
-	"split": stdlib.SplitFunc, "substr": stdlib.SubstrFunc, "title": stdlib.TitleFunc, "trim": stdlib.TrimFunc,
-	"trimprefix": stdlib.TrimPrefixFunc, "trimspace": stdlib.TrimSpaceFunc, "trimsuffix": stdlib.TrimSuffixFunc, "upper": stdlib.UpperFunc,
-	"values": stdlib.ValuesFunc, "zipmap": stdlib.ZipmapFunc, "tonumber": stdlib.MakeToFunc(cty.Number), "tostring": stdlib.MakeToFunc(cty.String),
-	"tobool": stdlib.MakeToFunc(cty.Bool), "tolist": stdlib.MakeToFunc(cty.List(cty.DynamicPseudoType)), "toset": stdlib.MakeToFunc(cty.Set(cty.DynamicPseudoType)),
 }

@@ -1,7 +1,6 @@
 package read
 
 import (
-	"path"
 	"strconv"
 	"strings"
 
@@ -10,51 +9,53 @@ import (
 	"github.com/premortem/premortem"
 )
 
-// collect adds the stores and balancers of a module and of the local modules that
-// it calls.
-func (m *tfModule) collect(deployment string, depth int) {
+// collect adds what a module and the local modules that it calls describe.
+func (m *tfModule) collect(deployment string) {
 	for _, b := range m.resources {
-		if m.off(b) {
-			continue
+		made := m.instances(b.Body)
+		for _, in := range made {
+			m.each = in.scope
+			m.resource(deployment, b)
 		}
-		switch b.Labels[0] {
-		case "aws_db_instance", "aws_rds_cluster":
-			m.database(deployment, b)
-		case "aws_elasticache_cluster", "aws_elasticache_replication_group", "aws_elasticache_serverless_cache":
-			m.cache(deployment, b)
-		case "aws_lb", "aws_alb", "aws_elb":
-			m.balancer(deployment, b)
+		m.each = nil
+		if len(made) == 0 {
+			m.offered(deployment, b)
 		}
-	}
-	if depth >= 8 {
-		return
 	}
 	for _, call := range m.modules {
-		dir := m.source(call)
-		if m.off(call) {
+		if m.source(call) != "" {
 			continue
 		}
-		if dir == "" {
-			if a := call.Body.Attributes["source"]; a != nil {
-				m.d.miss(m.pos(a.SrcRange), "module "+call.Labels[0]+" is not evaluated: remote")
-			}
-			continue
+		for _, in := range m.instances(call.Body) {
+			m.each = in.scope
+			m.registry(deployment, call)
 		}
-		var files []string
-		for _, p := range m.t.under(dir) {
-			if path.Dir(p) == dir && path.Ext(p) == ".tf" {
-				files = append(files, p)
-			}
-		}
-		sub := newTFModule(m.t, m.d, dir, files)
-		sub.vars(m.inputs(call))
-		sub.collect(deployment, depth+1)
+		m.each = nil
+	}
+	for _, c := range m.children {
+		c.module.collect(deployment)
+	}
+}
+
+func (m *tfModule) resource(deployment string, b *hclsyntax.Block) {
+	switch b.Labels[0] {
+	case "aws_db_instance", "aws_rds_cluster":
+		m.database(deployment, b)
+	case "aws_elasticache_cluster", "aws_elasticache_replication_group", "aws_elasticache_serverless_cache":
+		m.cache(deployment, b)
+	case "aws_lb", "aws_alb", "aws_elb":
+		m.balancer(deployment, b)
+	case "aws_ecs_task_definition":
+		m.taskDefinition(deployment, b)
+	default:
+		m.managed(deployment, b)
 	}
 }
 
 // engineKinds are the engines of RDS and ElastiCache.
 var engineKinds = map[string]string{
 	"postgres": "postgres", "aurora-postgresql": "postgres", "mysql": "mysql", "aurora-mysql": "mysql", "aurora": "mysql",
+	"postgresql": "postgres", "pg": "postgres", "rabbitmq": "rabbitmq", "activemq": "activemq", "opensearch": "opensearch", "elasticsearch": "elasticsearch",
 	"mariadb": "mariadb", "redis": "redis", "valkey": "redis", "memcached": "memcached",
 }
 

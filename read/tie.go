@@ -79,7 +79,7 @@ func (g *merger) tie() {
 func (g *merger) claim(w *workload, sign func(a, b *workload) bool) *group {
 	var found *group
 	for _, grp := range g.groups {
-		if grp.in(w.Deployment) || !slices.ContainsFunc(grp.members, func(m *workload) bool { return sign(m, w) }) {
+		if grp.in(w.Deployment) || !slices.ContainsFunc(grp.members, func(m *workload) bool { return sign(m, w) && !apart(m, w) }) {
 			continue
 		}
 		if found != nil {
@@ -88,6 +88,17 @@ func (g *merger) claim(w *workload, sign func(a, b *workload) bool) *group {
 		found = grp
 	}
 	return found
+}
+
+// apart reports two that are built in unrelated folders: the backends of two
+// examples in one repository share a name and nothing else.
+func apart(a, b *workload) bool {
+	if a.context == "" || b.context == "" || a.context == b.context {
+		return false
+	}
+	_, in := below(a.context, b.context)
+	_, out := below(b.context, a.context)
+	return !in && !out && a.context != "." && b.context != "."
 }
 
 func sameName(a, b *workload) bool {
@@ -185,6 +196,9 @@ func (g *merger) guessDockerfile(w *workload) (file, context string) {
 	var found []string
 	for _, p := range sortedKeys(g.dockerfiles) {
 		folder, base := path.Base(path.Dir(p)), strings.ToLower(path.Base(p))
+		if folder == "src" || folder == "docker" {
+			folder = path.Base(path.Dir(path.Dir(p)))
+		}
 		for _, n := range names {
 			if folder == n || strings.HasSuffix(n, "-"+folder) || base == "dockerfile."+n || base == n+".dockerfile" {
 				found = append(found, p)
@@ -259,7 +273,7 @@ func (g *merger) findDir(w *workload) {
 		}
 	}
 	if dir, ok := repo(st.workdir); ok {
-		w.Dir = dir
+		w.Dir = g.codeDir(sourceDir(dir), w.context)
 		return
 	}
 	if g.packages[path.Dir(w.Dockerfile)] != nil || w.context == "" {
@@ -267,6 +281,35 @@ func (g *merger) findDir(w *workload) {
 		return
 	}
 	w.Dir = w.context
+}
+
+// sourceDir is the folder that build output was built in: "." for .next/standalone.
+func sourceDir(dir string) string {
+	segs := strings.Split(dir, "/")
+	for i, seg := range segs {
+		if skipped[seg] || seg == "target" || seg == ".output" || seg == "publish" {
+			return path.Join(append([]string{"."}, segs[:i]...)...)
+		}
+	}
+	return dir
+}
+
+// codeDir steps out of what is no folder of code, such as a single file that is
+// copied, up to the build context.
+func (g *merger) codeDir(dir, context string) string {
+	has := func(dir string) bool {
+		within := func(file string) bool { _, ok := below(dir, file); return ok || dir == "." }
+		return slices.ContainsFunc(g.project.paths, within) || g.packages[dir] != nil ||
+			slices.ContainsFunc(g.d.programs, func(p *program) bool { return p.path != dir && within(p.path) })
+	}
+	for at := dir; ; at = path.Dir(at) {
+		if has(at) {
+			return at
+		}
+		if at == context || at == "." || at == "/" {
+			return dir
+		}
+	}
 }
 
 // packageDir returns the nearest folder with a package.json, "" for none.
