@@ -21,8 +21,8 @@ var CPUSaturated = add(Sign{
 		Why: "Work arrives faster than the cores can do it, so it queues, and the queue grows as long as the load lasts. " +
 			"Everything that shares the cores becomes slow together.",
 		When: "A process uses at least 90 % of the cores it may use, or the machine that carries the whole clone is at least " +
-			"90 % busy. The finding names who used the cores and, for a database, with which statements.",
-		Silent: "A machine that premortem itself or the host keeps busy: then the verdict is Unknown. A busy machine on which " +
+			"90 % busy, and at least 80 % without the other programs on it. The finding names who used the cores and, for a database, with which statements.",
+		Silent: "A machine that premortem itself, the host or other programs keep busy: then a failure is Unknown. A busy machine on which " +
 			"every objective holds is a note.",
 		Fix: "Do less per request: look at the heaviest statement or function first. Then add replicas or cores.",
 	},
@@ -58,6 +58,11 @@ func lookCPUSaturated(t *premortem.Trial, report func(premortem.Finding)) {
 	}
 	busy, ok := machineBusy(t, during)
 	if limited || !busy || !ok || len(workers) == 0 || during.Load.OwnCPU >= workers[0].cpu {
+		return
+	}
+	// A machine that would have had room without the others is not full because of
+	// the clone.
+	if foreign, seen := foreignCores(t, during); !seen || during.Machine.CPU-foreign < 0.8*float64(t.Cores) {
 		return
 	}
 	w := workers[0]

@@ -47,10 +47,12 @@ func PointOf(t *premortem.Trial, v premortem.Verdict) premortem.Point {
 // above every success, and Low to High is that bracket: the boundary lies in it as
 // far as the answers are right, and the estimate is never outside. Points with a
 // fix in place are kept for the plot and decide only where there are no others.
+// Points come by multiple, those without a fix first. Estimate is 0 where nothing
+// held: the boundary lies below everything that was tried.
 func Headroom(x, unit string, base float64, points []premortem.Point, verdicts map[float64]premortem.Verdict) premortem.Headroom {
 	h := premortem.Headroom{X: x, Unit: unit, Base: base, Points: append([]premortem.Point{}, points...)}
 	slices.SortStableFunc(h.Points, func(a, b premortem.Point) int {
-		return cmp.Or(cmp.Compare(a.Multiple, b.Multiple), cmp.Compare(a.Trial, b.Trial))
+		return cmp.Or(cmp.Compare(a.Multiple, b.Multiple), firstIf(!a.Fixed)-firstIf(!b.Fixed), cmp.Compare(a.Trial, b.Trial))
 	})
 	own := slices.DeleteFunc(slices.Clone(h.Points), func(p premortem.Point) bool { return p.Fixed })
 	if len(own) == 0 {

@@ -3,13 +3,17 @@ package judge
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/premortem/premortem"
 )
 
-// trouble is one sign that the generator was the limit.
+// trouble is one sign that something other than the system was the limit.
 type trouble struct {
 	says string
+	// foreign trouble comes from other programs on the machine. It can only make
+	// answers later, so what holds in spite of it holds.
+	foreign bool
 	// hard trouble spoils the numbers themselves: no answer survives it. Other
 	// trouble only means that less load arrived, or later, than was planned.
 	hard bool
@@ -49,7 +53,45 @@ func instrument(t *premortem.Trial, p *premortem.Phase, tightest float64) []trou
 	if l.Sent > 0 && l.Offered > 0 && l.Sent+l.Dropped != l.Offered {
 		add(true, "the generator's own counts disagree: %s offered, %s sent, %s dropped", count(l.Offered), count(l.Sent), count(l.Dropped))
 	}
+	if n, ok := foreignCores(t, p); ok && n > foreignShare*float64(t.Cores) {
+		add(true, "other programs used %s of %s cores", cores(n), count(t.Cores))
+		out[len(out)-1].foreign = true
+	}
 	return out
+}
+
+// foreignShare is the part of the machine that other programs may use before a
+// failure says more about them than about the system. Below it lie what has no
+// process of its own among the units (a cache, the kernel's network) and the
+// coarse clock of CPU times.
+const foreignShare = 0.25
+
+// foreignCores is what ran beside the clone and premortem: the machine's busy cores
+// without those of the units and our own. ok is false when the record cannot tell:
+// nobody watched the machine or the units, or the machine that was watched has more
+// cores than the trial had.
+func foreignCores(t *premortem.Trial, p *premortem.Phase) (n float64, ok bool) {
+	if !p.Machine.Watched || t.Cores <= 0 || len(p.Units) == 0 || p.Machine.CPU > 1.1*float64(t.Cores) {
+		return 0, false
+	}
+	n = p.Machine.CPU - p.Load.OwnCPU
+	for _, u := range p.Units {
+		n -= max(u.CPU, 0)
+	}
+	return max(n, 0), true
+}
+
+// onlyForeign reports whether nothing else is wrong with the instrument.
+func onlyForeign(all []trouble) bool {
+	return !slices.ContainsFunc(all, func(tr trouble) bool { return !tr.foreign })
+}
+
+// blindness begins the sentence of a trial that its own circumstances spoil.
+func blindness(all []trouble) string {
+	if onlyForeign(all) {
+		return "the machine was shared, so this says nothing about the system: " + all[0].says
+	}
+	return "the instrument was saturated, so this says nothing about the system: " + all[0].says
 }
 
 // excused reports whether the failed goals fail regardless of the trouble: it is

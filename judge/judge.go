@@ -78,7 +78,7 @@ type exam struct {
 	broken   []premortem.Broken // worst first; empty unless answer is Fails
 	already  string             // what fails at normal load, "" nothing
 	assumed  bool               // no objective was declared
-	credible bool               // the load of "during" was offered as planned
+	credible bool               // the load of "during" was offered as planned, and nothing else spoiled the answer
 }
 
 func (ex *exam) first() string {
@@ -116,6 +116,9 @@ func examine(t *premortem.Trial) *exam {
 	trouble := instrument(t, during, tightest(now))
 	ex.credible = len(trouble) == 0
 	ex.decide(during, now, trouble)
+	if ex.answer == premortem.Holds {
+		ex.credible = true // it held with less of the machine than it should have had
+	}
 	ex.says += ex.assumption()
 	return ex
 }
@@ -144,8 +147,8 @@ func (ex *exam) decide(during *premortem.Phase, now []outcome, trouble []trouble
 		ex.fail(failed)
 		return
 	}
-	if len(trouble) > 0 {
-		ex.says = "the instrument was saturated, so this says nothing about the system: " + trouble[0].says
+	if len(trouble) > 0 && (len(failed) > 0 || len(only(now, premortem.Unknown)) > 0 || !onlyForeign(trouble)) {
+		ex.says = blindness(trouble)
 		return
 	}
 	for _, o := range now {
@@ -238,7 +241,7 @@ func (ex *exam) normal() []outcome {
 	now := weigh(ex.trial, before)
 	failed := only(now, premortem.Fails)
 	trouble := instrument(ex.trial, before, tightest(now))
-	if len(trouble) == 0 || excused(trouble, failed, before) {
+	if len(trouble) == 0 || excused(trouble, failed, before) || onlyForeign(trouble) && len(failed) == 0 {
 		return failed
 	}
 	ex.doubt("at normal load: " + trouble[0].says)

@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"time"
@@ -181,4 +182,17 @@ func slowLogin() *world {
 	w.machine(1.95)
 	w.during().Database.ActiveMean, w.during().Database.ActiveMax, w.during().Database.ConnsMax = 8.7, 10, 11
 	return w
+}
+
+func restarted(normal int) *premortem.Trial {
+	w := shop("users", 4)
+	w.unit(w.during(), api, func(u *premortem.UnitStats) { u.Restarted = 1 })
+	w.unit(w.before(), api, func(u *premortem.UnitStats) { u.Restarted = normal })
+	r := w.during().Route("POST /api/login")
+	r.Errors, r.Kinds = 40, map[string]uint64{"reset": 40}
+	w.trial.Experiment.Hold = 20 * time.Second
+	for i := range 2 {
+		w.trial.Doubts = append(w.trial.Doubts, fmt.Sprintf("service/api (replica %d) ended with exit status 1 under this load and was started again only after it", i))
+	}
+	return w.trial
 }

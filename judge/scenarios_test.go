@@ -1,8 +1,6 @@
 package judge
 
 import (
-	"time"
-
 	"github.com/premortem/premortem"
 )
 
@@ -387,14 +385,4 @@ func answerStays() *premortem.Trial {
 	w := &world{rng: shop("calls", 1).rng, trial: t}
 	w.replace(w.before(), w.calls(exportSQL, 250, 0.18, 0.1, 500_000))
 	return t
-}
-
-func restarted(normal int) *premortem.Trial {
-	w := shop("users", 4)
-	w.unit(w.during(), api, func(u *premortem.UnitStats) { u.Restarted = 1 })
-	w.unit(w.before(), api, func(u *premortem.UnitStats) { u.Restarted = normal })
-	r := w.during().Route("POST /api/login")
-	r.Errors, r.Kinds = 40, map[string]uint64{"reset": 40}
-	w.trial.Experiment.Hold = 20 * time.Second
-	return w.trial
 }

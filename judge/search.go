@@ -13,7 +13,7 @@ import (
 // saved after any step and continued.
 type Search struct {
 	X     string
-	Start float64 // first multiple; 0 means 1
+	Start float64 // first multiple; 0 means 1, and never more than Cap
 	Cap   float64 // largest multiple worth knowing; 0 means 16
 	// Tolerance ends the search once breaks/holds − 1 is below it; 0 means 0.1.
 	Tolerance float64
@@ -57,8 +57,8 @@ func (s Search) Next(points []premortem.Point) (multiple float64, more bool) {
 }
 
 func (s Search) filled() Search {
-	s.Start = cmp.Or(max(s.Start, 0), 1)
-	s.Cap = max(cmp.Or(max(s.Cap, 0), 16), s.Start)
+	s.Cap = cmp.Or(max(s.Cap, 0), 16)
+	s.Start = min(cmp.Or(max(s.Start, 0), 1), s.Cap)
 	s.Tolerance = cmp.Or(max(s.Tolerance, 0), 0.1)
 	if s.MaxSteps <= 0 {
 		s.MaxSteps = 12

@@ -53,6 +53,12 @@ func TestSearchTriesTheMultipleThatTellsMost(t *testing.T) {
 			t.Errorf("%s: %v, %v; want %v", c.name, got, more, c.want)
 		}
 	}
+	if got, _ := (Search{Start: 4, Cap: 2}).Next(nil); got != 2 {
+		t.Errorf("with a cap of 2 and a start of 4 it begins at %v; want the cap", got)
+	}
+	if got, more := (Search{Start: 4, Cap: 2}).Next(points(2.0, "holds")); more {
+		t.Errorf("it goes on to %v beyond its cap", got)
+	}
 	if _, more := (Search{MaxSteps: 3}).Next(points(1.0, "holds", 2.0, "fails", 1.5, "holds")); more {
 		t.Error("it goes on after MaxSteps")
 	}

@@ -2,6 +2,7 @@ package judge
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -70,6 +71,26 @@ func Explain(name string) (string, bool) {
 	}
 	return b.String(), true
 }
+
+// Page returns docs/signs.md: every sign with the text that Explain prints.
+func Page() string {
+	var b strings.Builder
+	b.WriteString("# Signs\n\nHow a system breaks, as it shows in a trial of `premortem rehearse`. `premortem explain SIGN` prints the same.\n" +
+		"This page is generated from package judge; `go test ./judge -run TestDocs -update` writes it again.\n\n" +
+		"| sign | at worst | |\n|---|---|---|\n")
+	for _, s := range Signs() {
+		fmt.Fprintf(&b, "| [%s](#%s) | %s | %s |\n", s.Name, s.Name, s.Severity, s.Doc.Title)
+	}
+	for _, s := range Signs() {
+		d := s.Doc
+		fmt.Fprintf(&b, "\n## %s\n\n**%s.** %s\n\n- **Speaks when** %s\n- **Stays silent when** %s\n- **Do this:** %s\n",
+			s.Name, strings.ToUpper(d.Title[:1])+d.Title[1:], oneLine(d.Why), oneLine(d.When), oneLine(d.Silent), oneLine(d.Fix))
+	}
+	return b.String()
+}
+
+// oneLine joins the lines of a text, so that it stays one item of a list.
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
 func signNamed(name string) *Sign {
 	for _, s := range all {

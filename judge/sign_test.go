@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"bytes"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -13,7 +14,7 @@ import (
 	"github.com/premortem/premortem"
 )
 
-var update = flag.Bool("update", false, "rewrite the synthetic trials and every .want file in testdata")
+var update = flag.Bool("update", false, "rewrite the synthetic trials and every .want file in testdata, and docs/signs.md")
 
 // Every sign is shown at least one trial in which it must speak and one near miss
 // in which it must not. Files may be added: a recorded trial is as good as a
@@ -151,5 +152,18 @@ func TestEverySignIsDocumentedAndExplained(t *testing.T) {
 	}
 	if text, ok := Explain("no-such-sign"); ok || text != "" {
 		t.Errorf("an unknown sign is explained as %q", text)
+	}
+}
+
+func TestDocsAreCurrent(t *testing.T) {
+	const file = "../docs/signs.md"
+	page := []byte(Page())
+	if *update {
+		if err := os.WriteFile(file, page, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if have, err := os.ReadFile(file); err != nil || !bytes.Equal(have, page) {
+		t.Errorf("docs/signs.md is not current; run: go test ./judge -run TestDocs -update")
 	}
 }

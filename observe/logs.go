@@ -21,6 +21,7 @@ var Logs = add(Probe{
 		Why:    "An error line names the cause in the app's own words.",
 		When:   "Every line, JSON or text; variable parts are folded.",
 		Silent: "At most 200 templates of a service are kept apart; the rest is counted as one.",
+		Fix:    "Read the error templates that normal load did not write, the most frequent first, and find the line that writes them.",
 	},
 	Watch: func(_ context.Context, c *clone.Clone) (Eye, error) {
 		e := &logEye{counts: map[logKey]*premortem.LogStats{}}

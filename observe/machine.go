@@ -18,7 +18,8 @@ var Machine = add(Probe{
 		Title:  "the machine's own saturation",
 		Why:    "A clone on a full machine measures the machine, not the app.",
 		When:   "At the edges of each phase.",
-		Silent: "Work of other programs on the machine counts as busy too.",
+		Silent: "Work of other programs on the machine counts as busy too; how much of it there was shows when the units and premortem itself are subtracted.",
+		Fix:    "Stop other programs while premortem measures, or use a machine with more cores. A failure beside much other work is not judged.",
 	},
 	Watch: func(context.Context, *clone.Clone) (Eye, error) { return &machineEye{}, nil },
 })

@@ -3,9 +3,12 @@
 package observe
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/premortem/premortem"
 	"github.com/premortem/premortem/clone"
@@ -35,6 +38,26 @@ func add(p Probe) *Probe {
 
 // Probes returns every probe.
 func Probes() []*Probe { return all }
+
+// Page returns docs/probes.md: what each probe sees, and what it does not.
+func Page() string {
+	var b strings.Builder
+	b.WriteString("# Probes\n\nHow premortem looks at a clone while it rehearses.\n" +
+		"This page is generated from package observe; `go test ./observe -run TestDocs -update` writes it again.\n\n" +
+		"| probe | |\n|---|---|\n")
+	probes := slices.Clone(all)
+	slices.SortFunc(probes, func(a, b *Probe) int { return cmp.Compare(a.Name, b.Name) })
+	for _, p := range probes {
+		fmt.Fprintf(&b, "| [%s](#%s) | %s |\n", p.Name, p.Name, p.Doc.Title)
+	}
+	line := func(s string) string { return strings.Join(strings.Fields(s), " ") }
+	for _, p := range probes {
+		d := p.Doc
+		fmt.Fprintf(&b, "\n## %s\n\n**%s.** %s\n\n- **Looks** %s\n- **Does not see** %s\n- **What to do with it:** %s\n",
+			p.Name, d.Title, line(d.Why), line(d.When), line(d.Silent), line(d.Fix))
+	}
+	return b.String()
+}
 
 // Watcher runs a set of probes together.
 type Watcher struct {

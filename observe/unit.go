@@ -1,9 +1,11 @@
 package observe
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,8 +22,9 @@ var Unit = add(Probe{
 	Doc: premortem.Doc{
 		Title:  "the processes of each service",
 		Why:    "Tells a service that is busy from one that waits.",
-		When:   "Every 250 ms from the operating system; the event-loop delay comes from inside Node.",
-		Silent: "A runtime without a preload reports no event-loop delay: it is -1, not 0.",
+		When:   "Every 250 ms from the operating system, CPU every second; the event-loop delay comes from inside Node.",
+		Silent: "A runtime without a preload reports no event-loop delay: it is -1, not 0. Memory and descriptors are those of the first process, CPU is that of all below it too.",
+		Fix:    "Look at the unit that uses the most of what it may use. One core and an event loop that lags is work in one thread; little CPU and many connections is waiting.",
 	},
 	Watch: func(_ context.Context, c *clone.Clone) (Eye, error) {
 		e := &unitEye{c: c, stop: make(chan struct{}), units: map[int]*unitSamples{}}
@@ -39,19 +42,15 @@ type unitEye struct {
 
 	mu     sync.Mutex
 	units  map[int]*unitSamples // by pid
-	server serverSamples
+	server spent
+	pid    int32 // of the server
 }
 
 // unitSamples is what was seen of one process since the last Take.
 type unitSamples struct {
-	stats   premortem.UnitStats
-	proc    *process.Process
-	cpu0    float64 // CPU seconds at the last Take
-	at0     time.Time
-	cpu     float64
-	at      time.Time
-	lagSeen bool
-	missed  int
+	stats premortem.UnitStats
+	proc  *process.Process
+	cpu   spent
 }
 
 func (e *unitEye) sample() {
@@ -62,19 +61,18 @@ func (e *unitEye) sample() {
 		case <-e.stop:
 			return
 		case <-tick.C:
+			e.mu.Lock()
 			e.look()
-			if n%4 == 0 && e.c.Database != nil {
-				e.mu.Lock()
-				e.server.look(int32(e.c.Database.Server.Pid()))
-				e.mu.Unlock()
+			if n%4 == 0 {
+				e.lookCPU()
 			}
+			e.mu.Unlock()
 		}
 	}
 }
 
+// look notes what has a maximum; e.mu is held.
 func (e *unitEye) look() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	for _, u := range e.c.Units() {
 		if u == nil {
 			continue
@@ -93,15 +91,6 @@ func (e *unitEye) look() {
 }
 
 func (s *unitSamples) look(u clone.Unit) {
-	t, err := s.proc.Times()
-	if err != nil {
-		s.missed++
-		return
-	}
-	s.cpu, s.at = t.User+t.System, time.Now()
-	if s.at0.IsZero() {
-		s.cpu0, s.at0 = s.cpu, s.at
-	}
 	if m, err := s.proc.MemoryInfo(); err == nil {
 		s.stats.Memory = max(s.stats.Memory, int64(m.RSS))
 	}
@@ -112,43 +101,86 @@ func (s *unitSamples) look(u clone.Unit) {
 		s.stats.Files = max(s.stats.Files, int(n))
 	}
 	if v, ok := u.Vitals(); ok {
-		s.stats.LagP99, s.lagSeen = max(s.stats.LagP99, v.LagP99), true
+		s.stats.LagP99 = max(s.stats.LagP99, v.LagP99)
+	}
+}
+
+// lookCPU notes the CPU time of all trees at one moment; e.mu is held. It reads every
+// process of the machine, so it is done less often than look.
+func (e *unitEye) lookCPU() {
+	var roots []int32
+	for pid := range e.units {
+		roots = append(roots, int32(pid))
+	}
+	if e.c.Database != nil {
+		pid := int32(e.c.Database.Server.Pid())
+		if pid != e.pid { // it was started again
+			e.server, e.pid = spent{}, pid
+		}
+		roots = append(roots, pid)
+	}
+	times, now := cpuTimes(roots), time.Now()
+	for pid, s := range e.units {
+		if t, ok := times[int32(pid)]; ok {
+			s.cpu.look(t, now)
+		}
+	}
+	if t, ok := times[e.pid]; ok && e.pid != 0 {
+		e.server.look(t, now)
 	}
 }
 
 func (e *unitEye) Take(ctx context.Context, p *premortem.Phase) ([]string, error) {
-	e.look()
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.look()
+	e.lookCPU()
 	live := map[int]bool{}
 	var blind []string
 	for _, u := range e.c.Units() {
 		s := e.units[u.Pid()]
-		if s == nil || s.at.IsZero() {
+		if s == nil || s.cpu.to.IsZero() {
 			blind = append(blind, fmt.Sprintf("%s replica %d was not seen", u.Node(), u.Replica()))
 			continue
 		}
 		live[u.Pid()] = true
-		if d := s.at.Sub(s.at0).Seconds(); d > 0 {
-			s.stats.CPU = (s.cpu - s.cpu0) / d
-		}
+		s.stats.CPU, _ = s.cpu.take()
 		s.stats.Conns = e.databaseConns(ctx, u)
 		p.Units = append(p.Units, s.stats)
-		s.stats.CPU, s.stats.LagP99, s.cpu0, s.at0 = 0, -1, s.cpu, s.at
+		s.stats.CPU, s.stats.LagP99 = 0, -1
 		s.stats.Memory, s.stats.Files, s.stats.Threads = 0, 0, 0
 	}
 	if db := e.c.Database; db != nil {
-		e.server.look(int32(db.Server.Pid()))
 		if cpu, ok := e.server.take(); ok {
 			p.Units = append(p.Units, premortem.UnitStats{Node: db.Node, CPU: cpu, LagP99: -1})
 		}
 	}
-	for pid := range e.units {
-		if !live[pid] {
-			delete(e.units, pid)
+	p.Units = append(p.Units, e.dead(live, p.Units)...)
+	return blind, nil
+}
+
+// dead forgets the processes that have ended since the last Take and returns what
+// those had used in whose place none runs: their work was the clone's, not that of
+// other programs. e.mu is held.
+func (e *unitEye) dead(live map[int]bool, running []premortem.UnitStats) []premortem.UnitStats {
+	var out []premortem.UnitStats
+	for pid, s := range e.units {
+		if live[pid] {
+			continue
+		}
+		delete(e.units, pid)
+		again := slices.ContainsFunc(running, func(u premortem.UnitStats) bool {
+			return u.Node == s.stats.Node && u.Replica == s.stats.Replica
+		})
+		if cpu, ok := s.cpu.take(); ok && !again {
+			s.stats.CPU = cpu
+			out = append(out, s.stats)
 		}
 	}
-	return blind, nil
+	slices.SortFunc(out, func(a, b premortem.UnitStats) int {
+		return cmp.Or(cmp.Compare(a.Node, b.Node), cmp.Compare(a.Replica, b.Replica))
+	})
+	return out
 }
 
 // databaseConns counts the unit's connections to the database's edge.

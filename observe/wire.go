@@ -17,6 +17,7 @@ var Wire = add(Probe{
 		Why:    "Every dependency of the clone runs through a proxy of ours, so each query and request is seen, with its time, rows and errors.",
 		When:   "Always.",
 		Silent: "A connection that turns to TLS or to an unknown protocol is passed on unread.",
+		Fix:    "Start at the query or request with the largest share of the time. For statements to be seen, connect to the clone's database without TLS.",
 	},
 	Watch: func(_ context.Context, c *clone.Clone) (Eye, error) { return wireEye{c}, nil },
 })

@@ -56,6 +56,7 @@ func initdb(ctx context.Context, b Binaries, who account, data, locale string) e
 	cmd.Dir = filepath.Dir(data)
 	cmd.Env = environment()
 	cmd.SysProcAttr = who.attributes()
+	bound(cmd)
 	// The forking thread must outlive the child; see spawn.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

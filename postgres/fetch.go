@@ -13,8 +13,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/premortem/premortem"
 )
@@ -55,6 +57,9 @@ func fetched(ctx context.Context, o FindOptions) (Binaries, error) {
 		return Binaries{}, cacheError(root, err)
 	}
 	defer unlock()
+	if err := removeStale(root, "fetch-"+name+"-"); err != nil {
+		return Binaries{}, cacheError(root, err)
+	}
 	home := filepath.Join(root, name)
 	if b, err := cached(ctx, home, major); err == nil {
 		return b, nil
@@ -133,7 +138,7 @@ func fetch(ctx context.Context, home, version string) error {
 		}
 	}
 	root := filepath.Dir(home)
-	temp, err := os.MkdirTemp(root, "fetch-")
+	temp, err := os.MkdirTemp(root, "fetch-"+filepath.Base(home)+"-")
 	if err != nil {
 		return cacheError(root, err)
 	}
@@ -157,13 +162,42 @@ func fetch(ctx context.Context, home, version string) error {
 	return nil
 }
 
-// pack downloads a package's archive; npm verifies its integrity.
+// removeStale removes the folders of a name that a run which was killed has left. The
+// caller holds the lock of everybody who makes such folders.
+func removeStale(root, prefix string) error {
+	left, err := filepath.Glob(filepath.Join(root, prefix+"*"))
+	if err != nil {
+		return err
+	}
+	for _, dir := range left {
+		if err := os.RemoveAll(dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// leash runs a program and ends everything that it started when it is itself told to
+// end. npm starts programs of its own, and the signal that we arrange for our death
+// reaches only the first process.
+const leash = `trap 'trap "" TERM; kill -KILL 0' TERM; "$@" & wait $!`
+
+// pack downloads a package's archive; npm verifies its integrity. Nothing that npm
+// starts outlives the context, or us.
 func pack(ctx context.Context, npm, spec, dir string) (string, error) {
-	cmd := exec.CommandContext(ctx, npm, "pack", spec, "--silent", "--pack-destination", dir)
+	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", leash, "sh", npm, "pack", spec, "--silent", "--pack-destination", dir)
 	cmd.Dir = dir // not the user's repository: its package.json is none of our business
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	endWithUs(cmd.SysProcAttr)
+	bound(cmd)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
+	runtime.LockOSThread() // the forking thread must outlive the child; see spawn
 	out, err := cmd.Output()
+	runtime.UnlockOSThread()
+	if ctx.Err() != nil {
+		return "", context.Cause(ctx)
+	}
 	if err != nil {
 		if text := firstLine(stderr.Bytes()); text != "" {
 			err = fmt.Errorf("%w: %s", err, text)

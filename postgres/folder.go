@@ -48,16 +48,14 @@ func (s *Server) makeFolder(ctx context.Context, parent string) error {
 	if err := Sweep(ctx, parent); err != nil {
 		return err
 	}
-	if s.dir, err = os.MkdirTemp(parent, prefix); err != nil {
+	if err := s.mkdir(&s.dir, filepath.Join(parent, prefix+unique())); err != nil {
 		return err
 	}
-	s.sockets = filepath.Join(s.dir, "s")
-	if len(s.sockets)+len("/.s.PGSQL.65535.lock") > socketPathMax {
-		if s.sockets, err = os.MkdirTemp("/tmp", "pm-"); err != nil {
-			s.sockets = ""
-			return err
-		}
-	} else if err := os.Mkdir(s.sockets, 0o700); err != nil {
+	sockets := filepath.Join(s.dir, "s")
+	if len(sockets)+len("/.s.PGSQL.65535.lock") > socketPathMax {
+		sockets = filepath.Join("/tmp", "pm-"+unique())
+	}
+	if err := s.mkdir(&s.sockets, sockets); err != nil {
 		return err
 	}
 	if err := s.takeLock(); err != nil {
@@ -65,6 +63,26 @@ func (s *Server) makeFolder(ctx context.Context, parent string) error {
 	}
 	return errors.Join(s.who.own(s.dir), s.who.own(s.sockets))
 }
+
+// mkdir journals a folder and makes it, in this order: what a kill leaves between the
+// two is an entry for a folder that is not there. The folder is ours, and in *of, only
+// when nobody had made it before.
+func (s *Server) mkdir(of *string, dir string) error {
+	if s.journal != nil {
+		if err := s.journal(0, dir); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	*of = dir
+	return nil
+}
+
+// unique is a name that nobody else has: 60 random bits, in letters that every file
+// system tells apart.
+func unique() string { return strings.ToLower(rand.Text()[:12]) }
 
 // takeLock marks the folder as in use. The lock is taken before the file gets the
 // name that Sweep looks for, so that no sweep can come between.
@@ -193,7 +211,19 @@ func (s *Server) keepTemplate(ctx context.Context, template string) error {
 	if err := makeOpen(filepath.Dir(template)); err != nil {
 		return err
 	}
-	temp, err := os.MkdirTemp(filepath.Dir(template), "new-")
+	unlock, err := lockFile(ctx, template+".lock")
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	part := "new-" + filepath.Base(template) + "-"
+	if err := removeStale(filepath.Dir(template), part); err != nil {
+		return err
+	}
+	if _, err := os.Stat(template); err == nil {
+		return nil // another run was first
+	}
+	temp, err := os.MkdirTemp(filepath.Dir(template), part)
 	if err != nil {
 		return err
 	}
@@ -214,6 +244,7 @@ func (s *Server) prepare(ctx context.Context) error {
 	cmd := exec.CommandContext(ctx, filepath.Join(s.bin.Dir, "postgres"), "--single", "-D", s.data(), "-c", "exit_on_error=on", "template1")
 	cmd.Dir, cmd.Env, cmd.Stdin = s.dir, environment(), strings.NewReader(sql)
 	cmd.SysProcAttr = s.who.attributes()
+	bound(cmd)
 	runtime.LockOSThread() // as in initdb
 	defer runtime.UnlockOSThread()
 	out, err := cmd.CombinedOutput()

@@ -18,6 +18,10 @@ func TestMain(m *testing.M) {
 		childMain(dir)
 		return
 	}
+	if cache := os.Getenv("PREMORTEM_TEST_FETCH"); cache != "" {
+		fetchMain(cache)
+		return
+	}
 	os.Exit(runTests(m))
 }
 

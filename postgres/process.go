@@ -104,3 +104,25 @@ func postmasterOf(data string) int {
 	}
 	return pid
 }
+
+// bound ties a short-lived program to its context: with it, the program's whole
+// process group ends, and output that a grandchild keeps open is not waited for
+// longer than a few seconds. The program must lead a group of its own.
+func bound(cmd *exec.Cmd) {
+	cmd.Cancel = func() error {
+		if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL); err != nil {
+			return ignoreDone(err)
+		}
+		return nil
+	}
+	cmd.WaitDelay = 5 * time.Second
+}
+
+// ignoreDone turns "no such process" into what exec expects for a program that has
+// ended by itself.
+func ignoreDone(err error) error {
+	if errors.Is(err, syscall.ESRCH) {
+		return os.ErrProcessDone
+	}
+	return err
+}

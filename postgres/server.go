@@ -31,8 +31,11 @@ type Options struct {
 	// installation does not have are left out and named in Server.Notes.
 	Settings map[string]string
 	User     string // who runs the server when we are root; "" means nobody or a suitable account
-	// Journal is told each process and folder as soon as it exists, so that a later
-	// run can clean up after a crash. Its error stops the start. nil: not told.
+	// Journal is told what a later run must clean up after a crash. It is called with
+	// pid 0 and a folder just before that folder is made, which may lie outside Dir,
+	// and with the postmaster's pid and the server's own folder as soon as the process
+	// runs. pid 0 is no process: it must never be signalled. Its error stops the start.
+	// nil: not told.
 	Journal func(pid int, dir string) error
 }
 
@@ -243,7 +246,9 @@ func (s *Server) heard(err error) error {
 }
 
 // Restart stops the server cleanly, so that everything is on disk, and starts it
-// on the same port with other settings; nil keeps those it has. Connections end.
+// on the same port with the given settings changed. Those that are not named stay; a
+// value of "" takes one back to the server's default. Refused settings are not kept,
+// but the server is down until the next Restart. Connections end.
 func (s *Server) Restart(ctx context.Context, settings map[string]string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -256,13 +261,32 @@ func (s *Server) Restart(ctx context.Context, settings map[string]string) error 
 		}
 		s.proc = nil
 	}
-	if settings != nil {
-		s.settings = maps.Clone(settings)
-	}
+	before := s.settings
+	s.settings = merged(before, settings)
 	if err := s.boot(ctx); err != nil {
+		if errors.Is(err, errSettings) {
+			s.settings = before
+		}
 		return s.explain("restart postgres "+s.bin.Version, err)
 	}
 	return nil
+}
+
+// merged is before with changes made to it; names are compared without case, as the
+// server does.
+func merged(before, changes map[string]string) map[string]string {
+	out := map[string]string{}
+	for name, value := range before {
+		out[strings.ToLower(name)] = value
+	}
+	for name, value := range changes {
+		if value == "" {
+			delete(out, strings.ToLower(name))
+			continue
+		}
+		out[strings.ToLower(name)] = value
+	}
+	return out
 }
 
 // Close stops the server without writing anything back and removes its folder.

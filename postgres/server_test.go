@@ -152,7 +152,7 @@ func TestRestartKeepsPortAndDataAndChangesSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	addr, pid := s.Addr(), s.Pid()
-	if err := s.Restart(t.Context(), map[string]string{"max_connections": "37", "wal_level": "replica"}); err != nil {
+	if err := s.Restart(t.Context(), map[string]string{"max_connections": "37", "wal_level": "replica", "fsync": ""}); err != nil {
 		t.Fatal(err)
 	}
 	if s.Addr() != addr || s.Pid() == pid {
@@ -163,8 +163,11 @@ func TestRestartKeepsPortAndDataAndChangesSettings(t *testing.T) {
 	}
 	err = s.Restart(t.Context(), map[string]string{"max_connections": "many"})
 	wantError(t, err, "max_connections", "settings")
-	if err := s.Restart(t.Context(), map[string]string{}); err != nil {
-		t.Errorf("after refused settings the server does not come back: %v", err)
+	if err := s.Restart(t.Context(), nil); err != nil {
+		t.Fatalf("after refused settings the server does not come back: %v", err)
+	}
+	if got := ask(t, s.DSN("shop"), "SELECT current_setting('max_connections') || current_setting('autovacuum')"); got != "37off" {
+		t.Errorf("after refused settings: %q, want those before them", got)
 	}
 }
 
@@ -189,7 +192,9 @@ func TestJournalIsToldAndItsErrorStopsTheStart(t *testing.T) {
 	told := 0
 	stop := errors.New("no journal")
 	_, err := Start(t.Context(), server.Binaries(), Options{Journal: func(pid int, dir string) error {
-		told = pid
+		if told = pid; pid == 0 {
+			return nil
+		}
 		return stop
 	}})
 	if !errors.Is(err, stop) || told == 0 {
@@ -197,6 +202,45 @@ func TestJournalIsToldAndItsErrorStopsTheStart(t *testing.T) {
 	}
 	if err := syscall.Kill(told, 0); !errors.Is(err, syscall.ESRCH) {
 		t.Errorf("process %d outlives a failed start", told)
+	}
+}
+
+func TestFoldersAreJournalledBeforeTheyAreMade(t *testing.T) {
+	parent := filepath.Join(openFolder(t), strings.Repeat("long", 25)) // so the socket lies in a folder of its own
+	stop := errors.New("no journal")
+	for refuse := range 2 {
+		var told []string
+		_, err := Start(t.Context(), server.Binaries(), Options{Dir: parent, Journal: func(pid int, dir string) error {
+			if _, err := os.Stat(dir); pid != 0 || !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("told %d, %s, which is there already: %v", pid, dir, err)
+			}
+			if told = append(told, dir); len(told) > refuse {
+				return stop
+			}
+			return nil
+		}})
+		if !errors.Is(err, stop) || len(told) != refuse+1 || filepath.Dir(told[0]) != parent || refuse == 1 && filepath.Dir(told[1]) != "/tmp" {
+			t.Fatalf("told %q, %v", told, err)
+		}
+		for _, dir := range told {
+			if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%s is there after a refused start: %v", dir, err)
+			}
+		}
+	}
+}
+
+func TestRestartChangesOnlyWhatItNames(t *testing.T) {
+	before := map[string]string{"Work_Mem": "8MB", "max_connections": "50"}
+	got := merged(before, map[string]string{"work_mem": "16MB", "jit": "off"})
+	if len(got) != 3 || got["work_mem"] != "16MB" || got["max_connections"] != "50" || got["jit"] != "off" {
+		t.Errorf("%v", got)
+	}
+	if got := merged(got, map[string]string{"MAX_CONNECTIONS": ""}); len(got) != 2 || got["work_mem"] != "16MB" {
+		t.Errorf("%v; an empty value takes a setting back", got)
+	}
+	if got := merged(before, nil); len(got) != 2 || before["Work_Mem"] != "8MB" {
+		t.Errorf("%v from %v", got, before)
 	}
 }
 

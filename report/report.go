@@ -61,6 +61,24 @@ func Formats() []*Format {
 	return out
 }
 
+// Page returns docs/formats.md: what each format is for.
+func Page() string {
+	var b strings.Builder
+	b.WriteString("# Formats\n\nHow a report can be told: `--format NAME`.\n" +
+		"This page is generated from package report; `go test ./report -run TestDocs -update` writes it again.\n\n" +
+		"| format | |\n|---|---|\n")
+	for _, f := range Formats() {
+		fmt.Fprintf(&b, "| [%s](#%s) | %s |\n", f.Name, f.Name, f.Doc.Title)
+	}
+	line := func(s string) string { return strings.Join(strings.Fields(s), " ") }
+	for _, f := range Formats() {
+		d := f.Doc
+		fmt.Fprintf(&b, "\n## %s\n\n**%s.** %s\n\n- **Use it when** %s\n- **It does not tell** %s\n\n```text\n%s\n```\n",
+			f.Name, line(d.Title), line(d.Why), line(d.When), line(d.Silent), strings.TrimSpace(d.Fix))
+	}
+	return b.String()
+}
+
 // Write writes r to w in the named format. An unknown name is an error that lists
 // the known ones; nothing is written then.
 func Write(w io.Writer, name string, r *premortem.Report, o Options) error {

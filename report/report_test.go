@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -16,7 +17,7 @@ import (
 	"github.com/premortem/premortem"
 )
 
-var update = flag.Bool("update", false, "rewrite the golden files and the schema")
+var update = flag.Bool("update", false, "rewrite the golden files, the schema and docs/formats.md")
 
 var fixtures = map[string]func() *premortem.Report{
 	"shop": shop, "empty": empty, "checked": checked, "clean": clean, "held": held, "hostile": hostile,
@@ -152,6 +153,49 @@ func TestEveryFormatIsDocumented(t *testing.T) {
 		if missing := f.Doc.Missing(); missing != nil {
 			t.Errorf("%s: Doc says nothing for %s", f.Name, strings.Join(missing, ", "))
 		}
+	}
+}
+
+func TestDocsAreCurrent(t *testing.T) {
+	const file = "../docs/formats.md"
+	page := Page()
+	if *update {
+		if err := os.WriteFile(file, []byte(page), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if have, err := os.ReadFile(file); err != nil || string(have) != page {
+		t.Errorf("docs/formats.md is not current; run: go test ./report -run TestDocs -update")
+	}
+}
+
+func TestABoundaryBelowEverythingTriedIsNeverPrintedAsNothing(t *testing.T) {
+	point := func(m float64) premortem.Point {
+		return premortem.Point{Multiple: m, Answer: premortem.Fails, Routes: []premortem.PointRoute{{Route: "GET /", P50: 1, P95: 2, Limit: 0.5}}}
+	}
+	for _, low := range []float64{0.5, 1, 4} {
+		r := &premortem.Report{Headroom: []premortem.Headroom{{X: "calls", Answer: premortem.Fails, Breaks: low, High: low, First: "GET /",
+			Says: "breaks", Points: []premortem.Point{point(low), point(2 * low)}}}}
+		for _, f := range Formats() {
+			if f.Name == "json" || f.Name == "sarif" {
+				continue // a number there, not a sentence
+			}
+			if out := render(t, f.Name, r, Options{Verbose: true}); regexp.MustCompile(`(^|[^0-9.])0\s?×`).MatchString(out) {
+				t.Errorf("%s: a boundary below %v× is told as nothing", f.Name, low)
+			}
+		}
+	}
+}
+
+func TestPointsAreToldByMultipleAndWithoutTheFixFirst(t *testing.T) {
+	given := []premortem.Point{{Multiple: 2, Fixed: true}, {Multiple: 2}, {Multiple: 1}}
+	r := &premortem.Report{Headroom: []premortem.Headroom{{X: "calls", Points: given}}}
+	got := sorted(r).Headroom[0].Points
+	if got[0].Multiple != 1 || got[1].Fixed || !got[2].Fixed {
+		t.Errorf("%+v", got)
+	}
+	if !given[0].Fixed {
+		t.Error("the report that was given has been changed")
 	}
 }
 

@@ -97,8 +97,8 @@ func (c *chapter) place(first []string) int {
 }
 
 // sorted returns a copy of r in which the lists whose order carries no meaning are
-// sorted. Stages, verdicts, evidence and points keep their order: it is the order
-// of events.
+// sorted. Stages, verdicts and evidence keep their order: it is the order of events.
+// Points come by multiple, those without a fix first.
 func sorted(r *premortem.Report) *premortem.Report {
 	c := *r
 	c.Findings = slices.Clone(r.Findings)
@@ -122,7 +122,24 @@ func sorted(r *premortem.Report) *premortem.Report {
 	c.Unknowns = slices.Compact(c.Unknowns)
 	c.Headroom = slices.Clone(r.Headroom)
 	slices.SortStableFunc(c.Headroom, func(a, b premortem.Headroom) int { return cmp.Compare(a.X, b.X) })
+	for i := range c.Headroom {
+		h := &c.Headroom[i]
+		h.Points = slices.Clone(h.Points)
+		slices.SortStableFunc(h.Points, func(a, b premortem.Point) int {
+			return cmp.Or(cmp.Compare(a.Multiple, b.Multiple), fixedLast(a, b))
+		})
+	}
 	return &c
+}
+
+func fixedLast(a, b premortem.Point) int {
+	switch {
+	case a.Fixed == b.Fixed:
+		return 0
+	case b.Fixed:
+		return -1
+	}
+	return 1
 }
 
 // fold puts each finding under the finding that explains it, however long the
