@@ -7,7 +7,7 @@ BIN      := bin/premortem
 BUDGET   ?= 114s
 export CGO_ENABLED = 0
 
-.PHONY: demo test short check bench build setup fuzz docs
+.PHONY: demo test short check bench build setup-demo setup-test docs
 
 build: $(BIN)
 
@@ -16,18 +16,21 @@ $(BIN): $(shell find . -name '*.go' -not -path './*/node_modules/*' -not -path '
 	$(GO) build -trimpath -o $(BIN) ./cmd/premortem
 
 # Everything outside the Go tool chain: PostgreSQL comes by itself on first use.
-setup:
-	@tools/setup.sh
+setup-demo:
+	@tools/setup.sh demo
+
+setup-test:
+	@tools/setup.sh test
 
 examples/shop/node_modules/.package-lock.json: examples/shop/package-lock.json
 	npm ci --prefix examples/shop --no-audit --no-fund --loglevel=error
 
 # Exit code 1 is the demo's right answer: findings stand. Anything else is a failure.
-demo: setup build examples/shop/node_modules/.package-lock.json
+demo: setup-demo build examples/shop/node_modules/.package-lock.json
 	@$(BIN) rehearse --budget $(BUDGET) examples/shop; code=$$?; \
 	echo "premortem ended with exit code $$code$$([ $$code -eq 1 ] && echo ': findings stand')"; exit $$code
 
-test: setup examples/shop/node_modules/.package-lock.json
+test: setup-test examples/shop/node_modules/.package-lock.json
 	cd examples/shop && npm test --silent
 	$(GO) vet ./...
 	$(GO) test -timeout 40m ./...
@@ -38,9 +41,10 @@ short:
 check: short
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
 	$(GO) vet ./...
+	GOOS=darwin $(GO) vet ./...
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./postgres ./wire ./drive
 
 docs:
-	$(GO) test ./check -run TestDocsAreCurrent -update
+	$(GO) test ./check ./judge ./report ./observe -run TestDocsAreCurrent -update

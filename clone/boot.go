@@ -2,6 +2,7 @@ package clone
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 // Boot is what a unit did when it was started without some variables.
 type Boot struct {
 	Healthy bool
+	Ended   bool          // its process ended; false for one that hung until it was stopped
 	Exit    string        // how it ended, "" when it did not
 	After   time.Duration // until it was healthy, ended or was given up
 	Lines   []string      // its last lines
@@ -29,9 +31,15 @@ func (c *Clone) TryBoot(ctx context.Context, n premortem.Node, without ...string
 	return Boot{}, false, nil
 }
 
-// bootPatience is how long a unit that lacks a variable is watched. One that needs
-// it at start ends within a second or two; one that hangs is not healthy either.
+// bootPatience is how long a unit that lacks a variable is watched at least. One that
+// needs it at start ends within a second or two, but only after what it does before.
 const bootPatience = 15 * time.Second
+
+// patience is three times what the service itself needed to become healthy, so that a
+// slow one is not called broken; beyond twice that, the start's own limit is enough.
+func (c *Clone) patience(w *workload) time.Duration {
+	return min(max(bootPatience, 3*w.took), max(c.opts.Settle, 2*w.took))
+}
 
 func (c *Clone) tryBoot(ctx context.Context, w *workload, without []string) (b Boot, err error) {
 	env := w.env
@@ -39,7 +47,7 @@ func (c *Clone) tryBoot(ctx context.Context, w *workload, without []string) (b B
 	for _, name := range without {
 		delete(env.vars, name)
 	}
-	book, err := newLogBook("")
+	book, err := newLogBook("", c.opts.Secrets)
 	if err != nil {
 		return b, err
 	}
@@ -48,16 +56,16 @@ func (c *Clone) tryBoot(ctx context.Context, w *workload, without []string) (b B
 		return b, err
 	}
 	began := time.Now()
-	u, err := c.driver.Start(ctx, Spec{
-		Node: w.service.Node, Replica: w.want, Dir: c.codeDir(w.service), Command: w.service.Command.Value,
-		Env: env.list(port), Port: port, Log: book,
-		Started: func(pid int) error { return c.journal.process(string(w.service.Node), pid) },
-	})
+	u, err := c.driver.Start(ctx, c.spec(w, w.want, env, port, book))
 	if err != nil {
 		return b, err
 	}
-	b.Healthy = waitHealthy(ctx, u, w.service, min(c.opts.Settle, bootPatience)) == nil
-	b.After, b.Exit = time.Since(began), u.Exit()
+	if !c.crew.join(u) {
+		return b, errors.Join(errors.New("the clone was closed"), u.Stop())
+	}
+	defer c.crew.dismiss(u)
+	b.Healthy = waitHealthy(ctx, u, w.service, c.patience(w)) == nil
+	b.After, b.Ended, b.Exit = time.Since(began), ended(u), u.Exit()
 	if err := u.Stop(); err != nil {
 		return b, err
 	}

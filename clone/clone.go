@@ -6,16 +6,16 @@ package clone
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/premortem/premortem"
 	"github.com/premortem/premortem/wire"
@@ -32,6 +32,9 @@ type Options struct {
 	Settle   time.Duration // how long a service may take to become healthy; 0 means 60 s
 	Seed     int64
 	Rows     map[string]int64 // instead of the System's; nil means as the System says
+	// Secrets are values that must never be stored or shown, in memory only: the log
+	// books write *** for them. nil means SecretValues of Dir.
+	Secrets  []string
 	Stage    func(premortem.Stage)
 	Progress func(what string, done, total int64) // may be nil
 }
@@ -51,9 +54,15 @@ type Clone struct {
 	driver  *Driver
 	journal *journal
 	scratch string // our folder for everything temporary
-	edges   []*Edge
 	plans   []*workload
 	redis   []*redisServer
+	crew    crew
+	split   map[splitPort]string // ports of addresses whose host is in another variable
+
+	closeMu sync.Mutex
+
+	edgeMu sync.Mutex
+	edges  []*Edge
 
 	bookMu sync.Mutex
 	book   map[premortem.Node]*LogBook
@@ -64,15 +73,6 @@ type Edge struct {
 	*wire.Edge
 	Proto string // "postgres", "redis", "http", "refused"
 	Tally *wire.Tally
-}
-
-// workload is a service of the production deployment and its running units.
-type workload struct {
-	service *premortem.Service
-	env     environ
-	edge    *Edge
-	units   []Unit
-	want    int
 }
 
 // Start builds the clone: stores, rows, edges, units, healthy. When it fails,
@@ -91,6 +91,9 @@ func Start(ctx context.Context, sys *premortem.System, o Options) (_ *Clone, err
 	if err := driver.Ready(ctx); err != nil {
 		return nil, err
 	}
+	if o.Secrets == nil {
+		o.Secrets = SecretValues(o.Dir, sys)
+	}
 	c := &Clone{Sys: sys, opts: o, driver: driver, book: map[premortem.Node]*LogBook{}}
 	if c.plans, err = c.planServices(); err != nil {
 		return nil, err
@@ -103,14 +106,7 @@ func Start(ctx context.Context, sys *premortem.System, o Options) (_ *Clone, err
 			err = errors.Join(err, c.Close())
 		}
 	}()
-	if c.scratch, err = os.MkdirTemp("", "premortem-"); err != nil {
-		return nil, &premortem.Error{Doing: "make a temporary folder", Err: err}
-	}
-	// Units and servers that run as another user must be able to pass through.
-	if err := os.Chmod(c.scratch, 0o711); err != nil {
-		return nil, err
-	}
-	if err := c.journal.add(entry{Kind: "folder", Path: c.scratch}); err != nil {
+	if err := c.makeScratch(); err != nil {
 		return nil, err
 	}
 	began := time.Now()
@@ -120,9 +116,29 @@ func Start(ctx context.Context, sys *premortem.System, o Options) (_ *Clone, err
 	if err := c.startServices(ctx); err != nil {
 		return nil, err
 	}
+	c.listenToPreloads(ctx)
 	c.ledger()
 	o.Stage(premortem.Stage{Name: "clone", Says: c.says(), Took: time.Since(began).Seconds() - c.rowsTook()})
 	return c, nil
+}
+
+// makeScratch makes our folder for everything temporary. The journal knows its name
+// first, and with it the mark of all processes to come.
+func (c *Clone) makeScratch() error {
+	path := filepath.Join(os.TempDir(), "premortem-"+strings.ToLower(rand.Text()[:12]))
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return &premortem.Error{Doing: "make a temporary folder", Err: err}
+	}
+	if err := errors.Join(c.journal.add(entry{Kind: "folder", Path: path}), c.journal.add(entry{Kind: "marker", Path: path})); err != nil {
+		return err
+	}
+	if err := os.Mkdir(path, 0o711); err != nil {
+		return &premortem.Error{Doing: "make a temporary folder", Err: err}
+	}
+	c.scratch = path
+	// Units and servers that run as another user must be able to pass through.
+	return os.Chmod(path, 0o711)
 }
 
 func (c *Clone) rowsTook() float64 {
@@ -148,7 +164,7 @@ func (c *Clone) startStores(ctx context.Context) error {
 		switch stores[0].Kind {
 		case "postgres":
 			if c.Database != nil {
-				c.Notes = append(c.Notes, fmt.Sprintf("%s: a second PostgreSQL is not modelled; it shares the first one's server", node))
+				c.Notes = append(c.Notes, fmt.Sprintf("%s: a second PostgreSQL is not modelled; its address refuses", node))
 				continue
 			}
 			db, err := c.startDatabase(ctx, node, stores)
@@ -201,35 +217,6 @@ func (c *Clone) startServices(ctx context.Context) error {
 	return c.startUnits(ctx)
 }
 
-// startUnits starts every replica and waits until all are healthy.
-func (c *Clone) startUnits(ctx context.Context) error {
-	g, ctx := errgroup.WithContext(ctx)
-	for _, w := range c.plans {
-		w.units = make([]Unit, w.want)
-		for i := range w.want {
-			g.Go(func() error {
-				u, err := c.startUnit(ctx, w, i, w.env)
-				w.units[i] = u
-				if err != nil {
-					return err
-				}
-				return waitHealthy(ctx, u, w.service, c.opts.Settle)
-			})
-		}
-	}
-	if err := g.Wait(); err != nil {
-		return errors.Join(err, c.stopUnits())
-	}
-	for _, w := range c.plans {
-		var addrs []string
-		for _, u := range w.units {
-			addrs = append(addrs, u.Addr())
-		}
-		w.edge.SetTargets("tcp", addrs...)
-	}
-	return nil
-}
-
 // open makes an edge with the tap for its protocol.
 func (c *Clone) open(ctx context.Context, from, to premortem.Node, proto string) (*Edge, error) {
 	e, err := wire.Open(ctx, wire.Options{From: from, To: to})
@@ -245,30 +232,27 @@ func (c *Clone) open(ctx context.Context, from, to premortem.Node, proto string)
 	case "http":
 		e.Use(wire.HTTP(edge.Tally.Record))
 	}
+	c.edgeMu.Lock()
+	defer c.edgeMu.Unlock()
 	c.edges = append(c.edges, edge)
 	return edge, nil
 }
 
 // Edges returns every edge of the clone.
-func (c *Clone) Edges() []*Edge { return c.edges }
+func (c *Clone) Edges() []*Edge {
+	c.edgeMu.Lock()
+	defer c.edgeMu.Unlock()
+	return slices.Clone(c.edges)
+}
 
 // Edge returns the edge between two nodes, nil when there is none.
 func (c *Clone) Edge(from, to premortem.Node) *Edge {
-	for _, e := range c.edges {
+	for _, e := range c.Edges() {
 		if e.From() == from && e.To() == to {
 			return e
 		}
 	}
 	return nil
-}
-
-// Units returns the running units of all services.
-func (c *Clone) Units() []Unit {
-	var out []Unit
-	for _, w := range c.plans {
-		out = append(out, w.units...)
-	}
-	return out
 }
 
 // URLs returns the address at which the outside reaches each service.
@@ -290,42 +274,22 @@ func (c *Clone) Replicas(n premortem.Node) int {
 	return 0
 }
 
-// Restart stops all units and starts them again, with values of extra put over the
-// environment of the services they name.
-func (c *Clone) Restart(ctx context.Context, extra map[premortem.Node]map[string]string) error {
-	if err := c.stopUnits(); err != nil {
-		return err
-	}
-	for _, w := range c.plans {
-		w.env.over = extra[w.service.Node]
-	}
-	return c.startUnits(ctx)
-}
-
-func (c *Clone) stopUnits() error {
-	var g errgroup.Group
-	for _, w := range c.plans {
-		for _, u := range w.units {
-			if u != nil {
-				g.Go(u.Stop)
-			}
-		}
-	}
-	err := g.Wait()
-	for _, w := range c.plans {
-		w.units = nil
-	}
-	return err
-}
-
 // Close stops everything that Start started and removes its files. It may be called
-// again, and works when the context of Start is already dead.
+// again, and works when the context of Start is already dead. Its error names what
+// could not be removed; the journal then stays, so that the next run tries again.
 func (c *Clone) Close() error {
+	c.closeMu.Lock()
+	defer c.closeMu.Unlock()
+	c.crew.mu.Lock()
+	c.crew.closed = true
+	c.crew.mu.Unlock()
 	errs := []error{c.stopUnits()}
-	for _, e := range c.edges {
+	for _, e := range c.Edges() {
 		errs = append(errs, e.Close())
 	}
+	c.edgeMu.Lock()
 	c.edges = nil
+	c.edgeMu.Unlock()
 	for _, r := range c.redis {
 		errs = append(errs, r.Close())
 	}
@@ -337,12 +301,20 @@ func (c *Clone) Close() error {
 		errs = append(errs, b.close())
 	}
 	if c.scratch != "" {
-		errs = append(errs, os.RemoveAll(c.scratch))
+		_, err := killMarked(c.scratch) // those that fled from their unit's group
+		errs = append(errs, err, os.RemoveAll(c.scratch))
 	}
+	err := errors.Join(errs...)
 	if c.journal != nil {
-		errs = append(errs, c.journal.close())
+		err = errors.Join(err, c.journal.close(err == nil))
 	}
-	return errors.Join(errs...)
+	if err == nil {
+		return nil
+	}
+	return &premortem.Error{
+		Doing: "stop the clone", Err: err,
+		Hint: "what is left is listed in " + journalPath(c.opts.State) + "; premortem clone down tries again",
+	}
 }
 
 func (c *Clone) codeDir(s *premortem.Service) string {
@@ -350,3 +322,23 @@ func (c *Clone) codeDir(s *premortem.Service) string {
 }
 
 func cores() int { return runtime.GOMAXPROCS(0) }
+
+// Announce writes the clone's addresses into the journal, for Status.
+func (c *Clone) Announce() ([]string, error) {
+	var lines []string
+	for _, w := range c.plans {
+		at := "http://" + w.edge.Addr()
+		lines = append(lines, string(w.service.Node)+"  "+at)
+		if err := c.journal.add(entry{Kind: "info", Name: string(w.service.Node), At: at}); err != nil {
+			return nil, err
+		}
+	}
+	if c.Database != nil {
+		at := c.Database.Server.Addr()
+		lines = append(lines, string(c.Database.Node)+"  "+at)
+		if err := c.journal.add(entry{Kind: "info", Name: string(c.Database.Node), At: at}); err != nil {
+			return nil, err
+		}
+	}
+	return lines, nil
+}

@@ -108,7 +108,7 @@ func TestUnitsGetOnlyWhatTheCloneMade(t *testing.T) {
 	}
 	for name := range env {
 		switch name {
-		case "MODE", "TOKEN", "NEEDED", "API_URL", "PORT", "PATH", "HOME", "TMPDIR", "LANG", "NODE_OPTIONS":
+		case "MODE", "TOKEN", "NEEDED", "API_URL", "PORT", "PATH", "HOME", "TMPDIR", "LANG", "NODE_OPTIONS", markVariable:
 		default:
 			t.Errorf("the unit's environment holds %s", name)
 		}

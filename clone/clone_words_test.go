@@ -39,7 +39,7 @@ func TestJournalOfADeadRunIsCleanedUpAndOfALiveOneRefused(t *testing.T) {
 	if _, err := openJournal(state); err == nil || !strings.Contains(err.Error(), "another premortem runs here") {
 		t.Errorf("a second run got %v, want to be refused", err)
 	}
-	if err := j.close(); err != nil {
+	if err := j.close(true); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(journalPath(state)); err == nil {
@@ -70,14 +70,14 @@ func itoa(n int) string {
 }
 
 func TestLogBookKeepsTheLastLinesAndCutsLongOnes(t *testing.T) {
-	b, err := newLogBook(filepath.Join(t.TempDir(), "api.log"))
+	b, err := newLogBook(filepath.Join(t.TempDir(), "api.log"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	seen := 0
 	stop := b.Follow(func([]byte) { seen++ })
 	long := strings.Repeat("x", 3*maxLine)
-	b.copy(strings.NewReader(strings.Repeat("line\n", 100) + long + "\nlast"))
+	b.copy(strings.NewReader(strings.Repeat("line\n", 100)+long+"\nlast"), nil)
 	stop()
 	last := b.Last(2)
 	if len(last) != 2 || last[1] != "last" || len(last[0]) > maxLine {

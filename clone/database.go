@@ -53,7 +53,10 @@ func (c *Clone) startDatabase(ctx context.Context, node premortem.Node, stores [
 	srv, err := postgres.Start(ctx, bin, postgres.Options{
 		Dir: c.scratch, Settings: databaseSettings(stores),
 		Journal: func(pid int, dir string) error {
-			return errors.Join(c.journal.add(entry{Kind: "folder", Path: dir}), c.journal.process(string(node), pid))
+			if pid == 0 { // a folder that is about to be made
+				return c.journal.add(entry{Kind: "folder", Path: dir})
+			}
+			return c.journal.process(string(node), pid)
 		},
 	})
 	if err != nil {

@@ -25,6 +25,9 @@ type Spec struct {
 	Command []string // never empty
 	Env     []string // "NAME=value", the whole environment
 	Port    int      // it will listen on this port of 127.0.0.1
+	// Run marks every process of the unit, as the variable of that name: a path that
+	// does not exist yet, where the preload reports. "" for neither.
+	Run     string
 	Log     *LogBook
 	Started func(pid int) error // called once, before Start returns
 }

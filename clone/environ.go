@@ -6,8 +6,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
-	"net"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -28,12 +26,21 @@ type environ struct {
 	filled []string
 }
 
-func (e environ) list(port int) []string {
+// markVariable marks every process of a unit, so that it can be found wherever it went.
+const markVariable = "PREMORTEM_RUN"
+
+// list is the environment of the unit that listens on port and carries the mark run.
+func (e environ) list(port int, run string) []string {
 	vars := maps.Clone(e.vars)
 	for _, p := range e.ports {
 		vars[p] = strconv.Itoa(port)
 	}
-	maps.Copy(vars, e.over)
+	for name, value := range e.over {
+		if !reserved(name) {
+			vars[name] = value
+		}
+	}
+	vars[markVariable] = run
 	var out []string
 	for _, k := range slices.Sorted(maps.Keys(vars)) {
 		out = append(out, k+"="+vars[k])
@@ -44,22 +51,31 @@ func (e environ) list(port int) []string {
 // environFor makes the environment of a service.
 func (c *Clone) environFor(ctx context.Context, s *premortem.Service) (environ, error) {
 	e := environ{vars: map[string]string{}, ports: portVariables(c.Sys, s.Node)}
-	if err := c.system(e.vars); err != nil {
-		return e, err
-	}
 	stores, err := c.storeAddresses(ctx, s)
 	if err != nil {
 		return e, err
 	}
 	for _, set := range s.Provides {
+		if reserved(set.Name) {
+			continue
+		}
 		value, err := c.value(ctx, s, set, stores)
 		if err != nil {
 			return e, err
 		}
 		e.vars[set.Name] = value
 	}
+	if err := c.fill(ctx, s, &e, stores); err != nil {
+		return e, err
+	}
+	c.splitPorts(s, e.vars)
+	return e, c.system(s, e.vars) // last: nothing of production's may stand in its place
+}
+
+// fill gives a placeholder to what the code needs and production does not provide.
+func (c *Clone) fill(ctx context.Context, s *premortem.Service, e *environ, stores []storeAddress) error {
 	for _, v := range c.Sys.EnvOf(s.Node) {
-		if _, ok := e.vars[v.Name]; ok || slices.Contains(e.ports, v.Name) {
+		if _, ok := e.vars[v.Name]; ok || slices.Contains(e.ports, v.Name) || reserved(v.Name) || v.Name == "LANG" {
 			continue
 		}
 		if v.Class != premortem.EnvBoot && v.Class != premortem.EnvUse {
@@ -67,7 +83,7 @@ func (c *Clone) environFor(ctx context.Context, s *premortem.Service) (environ, 
 		}
 		value, err := c.value(ctx, s, premortem.EnvSet{Name: v.Name}, stores)
 		if err != nil {
-			return e, err
+			return err
 		}
 		e.vars[v.Name] = value
 		e.filled = append(e.filled, v.Name)
@@ -80,11 +96,21 @@ func (c *Clone) environFor(ctx context.Context, s *premortem.Service) (environ, 
 		}
 		c.Parity = append(c.Parity, standing)
 	}
-	return e, nil
+	return nil
+}
+
+// reserved says whether a variable decides what a process is and whether it is
+// guarded. Production's own value of these is never taken.
+func reserved(name string) bool {
+	switch name {
+	case "PATH", "HOME", "TMPDIR", "TMP", "TEMP", "NODE_OPTIONS", markVariable:
+		return true
+	}
+	return strings.HasPrefix(name, "LD_") || strings.HasPrefix(name, "DYLD_")
 }
 
 // system sets what any process needs, and nothing of our own environment beyond PATH.
-func (c *Clone) system(vars map[string]string) error {
+func (c *Clone) system(s *premortem.Service, vars map[string]string) error {
 	home := filepath.Join(c.scratch, "home")
 	preload := filepath.Join(c.scratch, "preload.cjs")
 	if err := os.MkdirAll(home, 0o755); err != nil {
@@ -93,226 +119,42 @@ func (c *Clone) system(vars map[string]string) error {
 	if err := os.WriteFile(preload, preloadSource, 0o644); err != nil {
 		return &premortem.Error{Doing: "write the preload", Err: err}
 	}
-	vars["PATH"] = os.Getenv("PATH")
+	vars["PATH"] = c.path(s)
 	vars["HOME"] = home
 	vars["TMPDIR"] = c.scratch
-	vars["LANG"] = "C.UTF-8"
-	vars["NODE_OPTIONS"] = "--require=" + preload
+	if vars["LANG"] == "" {
+		vars["LANG"] = "C.UTF-8"
+	}
+	// Quoted as Node wants it: the temporary folder's name may hold spaces.
+	quoted := strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(preload)
+	vars["NODE_OPTIONS"] = `--require="` + quoted + `"`
+	for _, set := range s.Provides {
+		if set.Name == "NODE_OPTIONS" && set.Plain && set.Value != "" {
+			vars["NODE_OPTIONS"] += " " + set.Value // the heap's limit, for one, is part of production
+		}
+	}
 	return nil
 }
 
-// storeAddress is where a service finds a store in the clone.
-type storeAddress struct {
-	store *premortem.Store
-	hosts []string
-	edge  *Edge
-}
-
-func (c *Clone) storeAddresses(ctx context.Context, s *premortem.Service) ([]storeAddress, error) {
-	var out []storeAddress
-	for _, d := range c.Sys.From(s.Node) {
-		descriptions := c.Sys.StoresOf(d.To)
-		if len(descriptions) == 0 || slices.ContainsFunc(out, func(a storeAddress) bool { return a.store.Node == d.To }) {
-			continue
-		}
-		a := storeAddress{store: descriptions[0]}
-		for _, st := range descriptions {
-			a.hosts = append(a.hosts, st.Hosts...)
-		}
-		network, target := c.storeTarget(d.To)
-		proto := descriptions[0].Kind
-		if target == "" {
-			proto = "refused"
-		}
-		edge, err := c.open(ctx, s.Node, d.To, proto)
-		if err != nil {
-			return nil, err
-		}
-		if target != "" {
-			edge.SetTargets(network, target)
-		}
-		a.edge = edge
-		out = append(out, a)
-	}
-	return out, nil
-}
-
-func (c *Clone) storeTarget(n premortem.Node) (network, addr string) {
-	if c.Database != nil && c.Database.Node == n {
-		return "tcp", c.Database.Server.Addr()
-	}
-	for _, r := range c.redis {
-		if r.node == n {
-			return "tcp", r.addr
-		}
-	}
-	return "", ""
-}
-
-// value decides what a variable holds in the clone: the address of an edge, the
-// plain setting itself, an address that refuses, or a stand-in for a secret.
-func (c *Clone) value(ctx context.Context, s *premortem.Service, set premortem.EnvSet, stores []storeAddress) (string, error) {
-	if a, ok := c.storeOf(s, set, stores); ok {
-		return c.storeValue(set, a), nil
-	}
-	if part, a, ok := partOf(s, set.Name, stores); ok {
-		return c.storePart(part, a), nil
-	}
-	switch {
-	case set.Empty:
-		return "", nil
-	case set.Plain && !strings.Contains(set.Value, "://"):
-		return set.Value, nil
-	case strings.Contains(set.Value, "://"):
-		return c.routed(ctx, s, set)
-	}
-	return c.standIn(set.Name), nil
-}
-
-// storeOf finds the store whose address the variable holds: by what the code says,
-// by the scheme of the value, or by its host.
-func (c *Clone) storeOf(s *premortem.Service, set premortem.EnvSet, stores []storeAddress) (storeAddress, bool) {
-	for _, d := range c.Sys.From(s.Node) {
-		if d.Env.Set() && d.Env.Value == set.Name {
-			for _, a := range stores {
-				if a.store.Node == d.To {
-					return a, true
-				}
+// path is ours, behind the programs that the packages of the service's folder and of
+// those around it bring: what npm does for its scripts.
+func (c *Clone) path(s *premortem.Service) string {
+	dirs := []string{}
+	root, err := filepath.Abs(c.opts.Dir)
+	at, err2 := filepath.Abs(c.codeDir(s))
+	if err == nil && err2 == nil {
+		for {
+			bin := filepath.Join(at, "node_modules", ".bin")
+			if st, err := os.Stat(bin); err == nil && st.IsDir() {
+				dirs = append(dirs, bin)
 			}
-		}
-	}
-	u, err := url.Parse(set.Value)
-	if err != nil || u.Host == "" {
-		return storeAddress{}, false
-	}
-	for _, a := range stores {
-		if slices.Contains(a.hosts, u.Hostname()) || schemeOf(a.store.Kind) == strings.TrimSuffix(u.Scheme, "s") ||
-			(a.store.Kind == "postgres" && u.Scheme == "postgresql") {
-			return a, true
-		}
-	}
-	return storeAddress{}, false
-}
-
-func schemeOf(kind string) string {
-	if kind == "postgres" {
-		return "postgre" // "postgres" less the trailing s that marks TLS elsewhere
-	}
-	return kind
-}
-
-func (c *Clone) storeValue(set premortem.EnvSet, a storeAddress) string {
-	host := a.edge.Addr()
-	switch a.store.Kind {
-	case "postgres":
-		scheme := "postgres"
-		if strings.HasPrefix(set.Value, "postgresql:") {
-			scheme = "postgresql"
-		}
-		u := url.URL{Scheme: scheme, Host: host, Path: "/" + liveDatabase}
-		if c.Database != nil {
-			u.User = url.UserPassword(appRole, c.Database.password)
-		}
-		return u.String()
-	case "redis":
-		return "redis://" + host
-	}
-	return host
-}
-
-// partOf recognises addresses that are spread over several variables: X_HOST,
-// X_PORT, X_USER, X_PASSWORD, X_NAME and libpq's own names.
-func partOf(s *premortem.Service, name string, stores []storeAddress) (string, storeAddress, bool) {
-	parts := map[string]string{
-		"HOST": "host", "HOSTNAME": "host", "PORT": "port", "USER": "user", "USERNAME": "user", "PASSWORD": "password",
-		"PASS": "password", "NAME": "name", "DATABASE": "name", "DB": "name",
-	}
-	prefix, last, ok := cutLast(name, "_")
-	if strings.HasPrefix(name, "PG") && !ok {
-		prefix, last, ok = "PG", strings.TrimPrefix(name, "PG"), true
-	}
-	part := parts[last]
-	if !ok || part == "" {
-		return "", storeAddress{}, false
-	}
-	for _, a := range stores {
-		if kindOfPrefix(prefix) == a.store.Kind {
-			return part, a, true
-		}
-		for _, set := range s.Provides {
-			p, l, _ := cutLast(set.Name, "_")
-			if p == prefix && parts[l] == "host" && slices.Contains(a.hosts, set.Value) {
-				return part, a, true
+			if at == root || at == filepath.Dir(at) {
+				break
 			}
+			at = filepath.Dir(at)
 		}
 	}
-	return "", storeAddress{}, false
-}
-
-func cutLast(s, sep string) (before, after string, ok bool) {
-	i := strings.LastIndex(s, sep)
-	if i < 0 {
-		return s, "", false
-	}
-	return s[:i], s[i+1:], true
-}
-
-func kindOfPrefix(prefix string) string {
-	switch {
-	case prefix == "DB" || strings.HasPrefix(prefix, "DATABASE") || strings.HasPrefix(prefix, "PG") || strings.HasPrefix(prefix, "POSTGRES"):
-		return "postgres"
-	case strings.HasPrefix(prefix, "REDIS") || strings.HasPrefix(prefix, "CACHE"):
-		return "redis"
-	}
-	return ""
-}
-
-func (c *Clone) storePart(part string, a storeAddress) string {
-	host, port, _ := net.SplitHostPort(a.edge.Addr())
-	switch part {
-	case "host":
-		return host
-	case "port":
-		return port
-	}
-	if a.store.Kind != "postgres" || c.Database == nil {
-		return ""
-	}
-	return map[string]string{"user": appRole, "password": c.Database.password, "name": liveDatabase}[part]
-}
-
-// routed replaces an address: another service of the clone gets its edge, anything
-// else an address of ours that refuses.
-func (c *Clone) routed(ctx context.Context, s *premortem.Service, set premortem.EnvSet) (string, error) {
-	u, err := url.Parse(set.Value)
-	if err != nil {
-		return c.standIn(set.Name), nil
-	}
-	for _, w := range c.plans {
-		name := w.service.Node.Name()
-		if host := u.Hostname(); host == name || strings.HasPrefix(host, name+".") {
-			edge := c.Edge(s.Node, w.service.Node)
-			if edge == nil {
-				if edge, err = c.open(ctx, s.Node, w.service.Node, "http"); err != nil {
-					return "", err
-				}
-				edge.SetTargets("tcp", w.edge.Addr())
-			}
-			return "http://" + edge.Addr() + u.Path, nil
-		}
-	}
-	to := premortem.Node("thirdparty/" + u.Hostname())
-	edge := c.Edge(s.Node, to)
-	if edge == nil {
-		if edge, err = c.open(ctx, s.Node, to, "refused"); err != nil {
-			return "", err
-		}
-	}
-	c.Parity = append(c.Parity, premortem.Parity{
-		Node: s.Node, What: "address " + set.Name, Production: u.Scheme + "://" + u.Host, Clone: "refuses",
-		Standing: "not modelled", Pos: set.Pos,
-	})
-	return "http://" + edge.Addr() + u.Path, nil
+	return strings.Join(append(dirs, os.Getenv("PATH")), string(filepath.ListSeparator))
 }
 
 // standIn is a value for a secret that is worth nothing anywhere: the same for the

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // ownGroup puts the command into a process group of its own that the kernel kills
@@ -37,3 +39,17 @@ func born(pid int) string {
 	}
 	return strings.TrimSpace(string(boot)) + "/" + f[19]
 }
+
+// waitExit waits until the process has ended but does not collect it: its number
+// stays its own. It is false when the system cannot do that.
+func waitExit(pid int) bool {
+	for {
+		err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
+		if err != unix.EINTR {
+			return err == nil
+		}
+	}
+}
+
+// leaderless is false: what outlives a group's leader is found by its mark.
+func leaderless(int) bool { return false }

@@ -23,3 +23,12 @@ func born(pid int) string {
 	}
 	return strings.TrimSpace(string(out))
 }
+
+// waitExit is false: the process has to be collected to learn that it ended.
+func waitExit(int) bool { return false }
+
+// leaderless says whether a group is left whose leader is gone. A group's number is
+// not given to a new process as long as the group has members.
+func leaderless(pid int) bool {
+	return born(pid) == "" && syscall.Kill(-pid, 0) == nil
+}

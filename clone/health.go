@@ -12,6 +12,9 @@ import (
 	"github.com/premortem/premortem"
 )
 
+// errUnhealthy is wrapped when a unit runs but does not become healthy in time.
+var errUnhealthy = errors.New("not healthy")
+
 // waitHealthy waits until the unit answers its readiness path, or takes connections
 // when it has none.
 func waitHealthy(ctx context.Context, u Unit, s *premortem.Service, settle time.Duration) error {
@@ -36,7 +39,7 @@ func waitHealthy(ctx context.Context, u Unit, s *premortem.Service, settle time.
 			}
 			return &premortem.Error{
 				Doing: fmt.Sprintf("wait for %s to become healthy", s.Node), Pos: s.Health.Pos,
-				Err:  fmt.Errorf("after %v: %w", settle, last),
+				Err:  fmt.Errorf("%w after %v: %w", errUnhealthy, settle, last),
 				Hint: "its last lines:\n" + lastLines(u),
 			}
 		}
@@ -70,22 +73,15 @@ func healthy(ctx context.Context, u Unit, s *premortem.Service) error {
 }
 
 func exitError(u Unit, s *premortem.Service) error {
-	p, ok := u.(*process)
-	if ok {
-		p.read.Wait() // its last words may still be in the pipe
-	}
+	lines := lastLines(u)
 	return &premortem.Error{
 		Doing: fmt.Sprintf("start %s (%s)", s.Node, strings.Join(s.Command.Value, " ")), Pos: s.Command.Pos,
-		Err: fmt.Errorf("it ended with %s", u.Exit()), Hint: "its last lines:\n" + lastLines(u),
+		Err: fmt.Errorf("it ended with %s", u.Exit()), Hint: "its last lines:\n" + lines,
 	}
 }
 
 func lastLines(u Unit) string {
-	p, ok := u.(*process)
-	if !ok {
-		return ""
-	}
-	lines := p.spec.Log.Last(8)
+	lines := linesOf(u, 8)
 	if len(lines) == 0 {
 		return "  (it wrote nothing)"
 	}

@@ -18,7 +18,7 @@ import (
 // entry is one line of the journal, written before the thing exists or at once
 // after it was started, and synced: what kill -9 leaves, the next run removes.
 type entry struct {
-	Kind string `json:"kind"` // "owner", "process", "folder", "info"
+	Kind string `json:"kind"` // "owner", "marker", "process", "folder", "info"
 	Pid  int    `json:"pid,omitempty"`
 	Born string `json:"born,omitempty"`
 	Path string `json:"path,omitempty"`
@@ -28,6 +28,7 @@ type entry struct {
 
 type journal struct {
 	path string
+	lock *lock
 	mu   sync.Mutex
 	f    *os.File
 }
@@ -36,11 +37,20 @@ func journalPath(state string) string { return filepath.Join(state, "journal") }
 
 // openJournal cleans up after a run that died and starts a new journal. It fails
 // when another run is alive.
-func openJournal(state string) (*journal, error) {
+func openJournal(state string) (_ *journal, err error) {
 	if err := os.MkdirAll(state, 0o755); err != nil {
 		return nil, &premortem.Error{Doing: "make the folder for runs", Err: err, Hint: "premortem writes to .premortem in the repository; make it writable"}
 	}
-	if _, err := Recover(state); err != nil {
+	l, err := takeLock(state)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, l.release())
+		}
+	}()
+	if _, err := repair(state, l); err != nil {
 		return nil, err
 	}
 	path := journalPath(state)
@@ -48,8 +58,11 @@ func openJournal(state string) (*journal, error) {
 	if err != nil {
 		return nil, &premortem.Error{Doing: "open the journal", Err: err, Hint: "is another premortem running here? premortem clone status tells"}
 	}
-	j := &journal{path: path, f: f}
-	return j, j.add(entry{Kind: "owner", Pid: os.Getpid(), Born: born(os.Getpid())})
+	j := &journal{path: path, lock: l, f: f}
+	if err := j.add(entry{Kind: "owner", Pid: os.Getpid(), Born: born(os.Getpid())}); err != nil {
+		return nil, errors.Join(err, f.Close(), os.Remove(path))
+	}
+	return j, nil
 }
 
 func (j *journal) add(e entry) error {
@@ -72,15 +85,20 @@ func (j *journal) process(name string, pid int) error {
 	return j.add(entry{Kind: "process", Name: name, Pid: pid, Born: born(pid)})
 }
 
-func (j *journal) close() error {
+// close ends the run. The journal stays when something could not be removed: the
+// next run, or premortem clone down, tries again.
+func (j *journal) close(clean bool) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.f == nil {
 		return nil
 	}
-	err := errors.Join(j.f.Close(), os.Remove(j.path))
+	errs := []error{j.f.Close()}
+	if clean {
+		errs = append(errs, os.Remove(j.path))
+	}
 	j.f = nil
-	return err
+	return errors.Join(append(errs, j.lock.release())...)
 }
 
 func readJournal(state string) ([]entry, error) {
@@ -104,30 +122,32 @@ func readJournal(state string) ([]entry, error) {
 }
 
 // Recover removes what a run that died left in state: its processes, by number and
-// time of birth, and its folders. It says what it removed, and fails with a hint when
-// the run is still alive. Running it again does nothing.
+// time of birth and by their mark, and its folders. It says what it removed, and fails
+// with a hint when the run is still alive. Running it again does nothing.
 func Recover(state string) ([]string, error) {
+	if _, err := os.Stat(state); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	l, err := takeLock(state)
+	if err != nil {
+		return nil, err
+	}
+	did, err := repair(state, l)
+	return did, errors.Join(err, l.release())
+}
+
+// repair does the work of Recover under the lock.
+func repair(state string, l *lock) ([]string, error) {
 	entries, err := readJournal(state)
 	if err != nil {
 		return nil, err
 	}
 	for _, e := range entries {
-		if e.Kind == "owner" && e.Born != "" && born(e.Pid) == e.Born {
-			return nil, &premortem.Error{
-				Doing: "start", Err: fmt.Errorf("another premortem runs here (process %d)", e.Pid),
-				Hint: "wait for it, or end it with: premortem clone down",
-			}
+		if !l.sure && e.Kind == "owner" && e.Born != "" && born(e.Pid) == e.Born {
+			return nil, alive(e)
 		}
 	}
-	var did []string
-	var errs []error
-	for _, e := range entries {
-		if e.Kind == "process" && e.Born != "" && born(e.Pid) == e.Born {
-			killGroup(e.Pid, syscall.SIGKILL)
-			did = append(did, fmt.Sprintf("ended %s (process %d)", e.Name, e.Pid))
-			errs = append(errs, waitGone(e))
-		}
-	}
+	did, errs := endProcesses(entries)
 	for _, e := range entries {
 		if e.Kind != "folder" {
 			continue
@@ -137,13 +157,46 @@ func Recover(state string) ([]string, error) {
 			errs = append(errs, os.RemoveAll(e.Path))
 		}
 	}
-	if err := os.Remove(journalPath(state)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		errs = append(errs, err)
-	}
 	if err := errors.Join(errs...); err != nil {
+		return did, &premortem.Error{
+			Doing: "clean up after a run that died", Err: err,
+			Hint: "what is left is listed in " + journalPath(state) + "; the next run tries again",
+		}
+	}
+	if err := os.Remove(journalPath(state)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return did, &premortem.Error{Doing: "clean up after a run that died", Err: err}
 	}
 	return did, nil
+}
+
+// endProcesses ends what the journal names: first the leaders with their groups, then
+// whatever carries the run's mark, for a leader may be long gone.
+func endProcesses(entries []entry) (did []string, errs []error) {
+	for _, e := range entries {
+		if e.Kind != "process" {
+			continue
+		}
+		switch {
+		case e.Born != "" && born(e.Pid) == e.Born:
+			killGroup(e.Pid, syscall.SIGKILL)
+			did = append(did, fmt.Sprintf("ended %s (process %d)", e.Name, e.Pid))
+			errs = append(errs, waitGone(e))
+		case leaderless(e.Pid):
+			killGroup(e.Pid, syscall.SIGKILL)
+			did = append(did, fmt.Sprintf("ended what %s (process %d) had started", e.Name, e.Pid))
+		}
+	}
+	for _, e := range entries {
+		if e.Kind != "marker" {
+			continue
+		}
+		pids, err := killMarked(e.Path)
+		for _, pid := range pids {
+			did = append(did, fmt.Sprintf("ended process %d, which a service had started", pid))
+		}
+		errs = append(errs, err)
+	}
+	return did, errs
 }
 
 func waitGone(e entry) error {
@@ -182,33 +235,18 @@ func Status(state string) (State, error) {
 		return State{}, err
 	}
 	var s State
+	if e := holder(state); e.Pid > 0 && e.Born != "" && born(e.Pid) == e.Born {
+		s.Owner, s.Running = e.Pid, true // it may not have begun its journal yet
+	}
 	for _, e := range entries {
 		switch e.Kind {
 		case "owner":
-			s.Owner, s.Running = e.Pid, e.Born != "" && born(e.Pid) == e.Born
+			if !s.Running {
+				s.Owner = e.Pid
+			}
 		case "info":
 			s.Lines = append(s.Lines, e.Name+"  "+e.At)
 		}
 	}
 	return s, nil
-}
-
-// Announce writes the clone's addresses into the journal, for Status.
-func (c *Clone) Announce() ([]string, error) {
-	var lines []string
-	for _, w := range c.plans {
-		at := "http://" + w.edge.Addr()
-		lines = append(lines, string(w.service.Node)+"  "+at)
-		if err := c.journal.add(entry{Kind: "info", Name: string(w.service.Node), At: at}); err != nil {
-			return nil, err
-		}
-	}
-	if c.Database != nil {
-		at := c.Database.Server.Addr()
-		lines = append(lines, string(c.Database.Node)+"  "+at)
-		if err := c.journal.add(entry{Kind: "info", Name: string(c.Database.Node), At: at}); err != nil {
-			return nil, err
-		}
-	}
-	return lines, nil
 }

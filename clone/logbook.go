@@ -3,9 +3,13 @@ package clone
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"io"
+	"net/url"
 	"os"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 )
 
@@ -17,6 +21,7 @@ type LogBook struct {
 	buf    *bufio.Writer
 	last   [][]byte // at most keepLines
 	follow []func(line []byte)
+	mask   *strings.Replacer // nil masks nothing
 }
 
 const (
@@ -24,8 +29,13 @@ const (
 	maxLine   = 64 << 10 // a longer line is cut
 )
 
-func newLogBook(path string) (*LogBook, error) {
-	b := &LogBook{}
+// shortest is the fewest bytes that a secret must have to be masked: a shorter one
+// would hide half the log.
+const shortest = 6
+
+// newLogBook makes a book that writes *** for each of secrets.
+func newLogBook(path string, secrets []string) (*LogBook, error) {
+	b := &LogBook{mask: masker(secrets)}
 	if path == "" {
 		return b, nil
 	}
@@ -37,13 +47,43 @@ func newLogBook(path string) (*LogBook, error) {
 	return b, nil
 }
 
-// copy reads lines until r ends.
-func (b *LogBook) copy(r io.Reader) {
+// masker replaces each secret, also as it looks inside of JSON or a URL; the longest
+// first, so that one which contains another is hidden whole.
+func masker(secrets []string) *strings.Replacer {
+	var all []string
+	for _, s := range secrets {
+		if s = strings.TrimSpace(s); len(s) < shortest {
+			continue
+		}
+		quoted := strings.Trim(strconv.Quote(s), `"`)
+		all = append(all, s, quoted, url.QueryEscape(s), url.PathEscape(s))
+		for line := range strings.Lines(s) { // a key of several lines comes line by line
+			if line = strings.TrimSpace(line); len(line) >= shortest {
+				all = append(all, line)
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
+	var pairs []string
+	for _, s := range slices.Compact(all) {
+		pairs = append(pairs, s, "***")
+	}
+	if len(pairs) == 0 {
+		return nil
+	}
+	return strings.NewReplacer(pairs...)
+}
+
+// copy reads lines until r ends, and gives each to also after masking.
+func (b *LogBook) copy(r io.Reader, also func(line []byte)) {
 	br := bufio.NewReaderSize(r, maxLine)
 	for {
 		line, err := br.ReadSlice('\n')
 		if len(line) > 0 {
-			b.write(bytes.TrimRight(line, "\r\n"))
+			line = b.write(bytes.TrimRight(line, "\r\n"))
+			if also != nil {
+				also(line)
+			}
 		}
 		for err == bufio.ErrBufferFull { // drop the rest of a line that is too long
 			_, err = br.ReadSlice('\n')
@@ -54,7 +94,11 @@ func (b *LogBook) copy(r io.Reader) {
 	}
 }
 
-func (b *LogBook) write(line []byte) {
+// write masks the line, stores it and returns it as it was stored.
+func (b *LogBook) write(line []byte) []byte {
+	if b.mask != nil {
+		line = []byte(b.mask.Replace(string(line)))
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.buf != nil {
@@ -70,6 +114,7 @@ func (b *LogBook) write(line []byte) {
 			f(line)
 		}
 	}
+	return line
 }
 
 // Follow calls f for each further line until stop is called. f must not keep the

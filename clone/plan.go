@@ -1,10 +1,8 @@
 package clone
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -101,24 +99,6 @@ func (c *Clone) dependenciesInstalled(s *premortem.Service) error {
 	}
 }
 
-// startUnit starts one replica with the environment env.
-func (c *Clone) startUnit(ctx context.Context, w *workload, replica int, env environ) (Unit, error) {
-	s := w.service
-	port, err := c.port(s)
-	if err != nil {
-		return nil, err
-	}
-	book, err := c.logBook(s.Node)
-	if err != nil {
-		return nil, err
-	}
-	return c.driver.Start(ctx, Spec{
-		Node: s.Node, Replica: replica, Dir: c.codeDir(s), Command: s.Command.Value,
-		Env: env.list(port), Port: port, Log: book,
-		Started: func(pid int) error { return c.journal.process(string(s.Node), pid) },
-	})
-}
-
 func (c *Clone) logBook(n premortem.Node) (*LogBook, error) {
 	c.bookMu.Lock()
 	defer c.bookMu.Unlock()
@@ -132,7 +112,7 @@ func (c *Clone) logBook(n premortem.Node) (*LogBook, error) {
 		}
 		path = filepath.Join(c.opts.Logs, n.Name()+".log")
 	}
-	b, err := newLogBook(path)
+	b, err := newLogBook(path, c.opts.Secrets)
 	if err != nil {
 		return nil, &premortem.Error{Doing: "keep the logs", Err: err}
 	}
@@ -145,40 +125,4 @@ func (c *Clone) LogBook(n premortem.Node) *LogBook {
 	c.bookMu.Lock()
 	defer c.bookMu.Unlock()
 	return c.book[n]
-}
-
-// port is a free one where the code asks for it, else the one written in the code.
-func (c *Clone) port(s *premortem.Service) (int, error) {
-	if len(portVariables(c.Sys, s.Node)) > 0 || len(s.Ports) == 0 {
-		return freePort()
-	}
-	port := s.Ports[0]
-	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port.Value))
-	if err != nil {
-		return 0, &premortem.Error{
-			Doing: "start " + string(s.Node), Pos: port.Pos, Err: fmt.Errorf("port %d is in use", port.Value),
-			Hint: fmt.Sprintf("end what listens there (ss -ltnp 'sport = :%d'), or let the code read PORT", port.Value),
-		}
-	}
-	return port.Value, l.Close()
-}
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, &premortem.Error{Doing: "find a free port", Err: err}
-	}
-	return l.Addr().(*net.TCPAddr).Port, l.Close()
-}
-
-// portVariables lists the variables from which the code takes its listening port.
-func portVariables(sys *premortem.System, n premortem.Node) []string {
-	var out []string
-	for _, v := range sys.EnvOf(n) {
-		switch v.Name {
-		case "PORT", "HTTP_PORT", "SERVER_PORT", "APP_PORT", "LISTEN_PORT":
-			out = append(out, v.Name)
-		}
-	}
-	return out
 }

@@ -2,12 +2,12 @@ package clone
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -31,7 +31,7 @@ var Process = addDriver(Driver{
 		When:  "The default. The command comes from the image's metadata, the manifest or the package's start script.",
 		Silent: "It cannot give a unit production's operating system or its own network: what differs stands in the parity " +
 			"ledger, and addresses outside the clone are replaced by ones that refuse.",
-		Fix: "Where the image matters, use --driver docker.",
+		Fix: "Where the image matters, read the parity ledger for what differs, and install production's version of the runtime here.",
 	},
 	Ready: func(context.Context) error { return nil },
 	Start: startProcess,
@@ -43,18 +43,37 @@ var preloadSource []byte
 // grace is how long a unit may take to end after SIGTERM before it is killed.
 const grace = 3 * time.Second
 
+// drain is how long the output of an ended unit may take to arrive. A process that
+// left the unit's group can hold the pipe open for ever.
+const drain = 500 * time.Millisecond
+
 type process struct {
-	spec   Spec
-	cmd    *exec.Cmd
-	done   chan struct{}
-	read   sync.WaitGroup // readers of its pipes
-	stopIt sync.Once
+	spec    Spec
+	cmd     *exec.Cmd
+	out     *os.File      // its standard output and error
+	said    *os.File      // what its preload reports, nil when nobody listens
+	done    chan struct{} // closed when the process has ended
+	settled chan struct{} // closed when also its children are gone and its output is read
+	read    sync.WaitGroup
+	all     sync.WaitGroup
+	stopIt  sync.Once
+
+	signalMu sync.Mutex
+	reaped   bool // its number may belong to another process now
 
 	mu      sync.Mutex
 	exit    string
-	vitals  Vitals
-	seen    bool
+	left    error // children that could not be ended
+	lines   [][]byte
+	heard   map[int]vitalsAt // by process: npm start, cluster workers
 	refused []string
+}
+
+// vitalsAt is what one process of a unit said last.
+type vitalsAt struct {
+	Vitals
+	at     time.Time
+	ticked bool // it said more than that it is there
 }
 
 var _ Unit = (*process)(nil)
@@ -69,25 +88,10 @@ func startProcess(ctx context.Context, s Spec) (Unit, error) {
 	cmd := exec.Command(path, s.Command[1:]...)
 	cmd.Dir, cmd.Env = s.Dir, s.Env
 	ownGroup(cmd)
-	p := &process{spec: s, cmd: cmd, done: make(chan struct{})}
-	out, w, err := os.Pipe()
-	if err != nil {
+	p := &process{spec: s, cmd: cmd, done: make(chan struct{}), settled: make(chan struct{}), heard: map[int]vitalsAt{}}
+	if err := p.start(); err != nil {
 		return nil, &premortem.Error{Doing: doing, Err: err}
 	}
-	say, vw, err := os.Pipe()
-	if err != nil {
-		return nil, &premortem.Error{Doing: doing, Err: errors.Join(err, out.Close(), w.Close())}
-	}
-	cmd.Stdout, cmd.Stderr = w, w
-	cmd.ExtraFiles = []*os.File{vw} // descriptor 3: the preload writes vitals there
-	err = startOnKeeper(cmd)
-	err = errors.Join(err, w.Close(), vw.Close())
-	if err != nil {
-		return nil, &premortem.Error{Doing: doing, Err: errors.Join(err, out.Close(), say.Close())}
-	}
-	p.read.Go(func() { s.Log.copy(out); _ = out.Close() })
-	p.read.Go(func() { p.listen(say); _ = say.Close() })
-	p.read.Go(p.wait)
 	if s.Started != nil {
 		if err := s.Started(cmd.Process.Pid); err != nil {
 			return nil, errors.Join(err, p.Stop())
@@ -96,40 +100,147 @@ func startProcess(ctx context.Context, s Spec) (Unit, error) {
 	return p, nil
 }
 
+// start makes the pipes, starts the command and the goroutines that end with it.
+func (p *process) start() error {
+	if p.spec.Run != "" {
+		if err := syscall.Mkfifo(p.spec.Run, 0o600); err != nil {
+			return err
+		}
+		f, err := os.OpenFile(p.spec.Run, os.O_RDWR, 0) // for writing too: opening never waits
+		if err != nil {
+			return err
+		}
+		p.said = f
+	}
+	out, w, err := os.Pipe()
+	if err != nil {
+		return errors.Join(err, p.closeReport())
+	}
+	p.out = out
+	p.cmd.Stdout, p.cmd.Stderr = w, w
+	if err := errors.Join(startOnKeeper(p.cmd), w.Close()); err != nil {
+		return errors.Join(err, out.Close(), p.closeReport())
+	}
+	p.read.Go(func() { p.spec.Log.copy(out, p.keep) })
+	if p.said != nil {
+		p.read.Go(p.listen)
+	}
+	p.all.Go(p.wait)
+	return nil
+}
+
+func (p *process) closeReport() error {
+	if p.said == nil {
+		return nil
+	}
+	return errors.Join(p.said.Close(), os.Remove(p.spec.Run))
+}
+
+// wait collects the process, ends the children that it left behind and reads what
+// they still had to say.
 func (p *process) wait() {
-	err := p.cmd.Wait()
+	pid := p.cmd.Process.Pid
+	waited := waitExit(pid) // still unreaped: no other process can have its number
+	var err error
+	if !waited {
+		err = p.cmd.Wait()
+	}
+	p.signalMu.Lock()
+	killGroup(pid, syscall.SIGKILL)
+	if waited {
+		err = p.cmd.Wait()
+	}
+	p.reaped = true
+	p.signalMu.Unlock()
 	p.mu.Lock()
 	p.exit = "exit status 0"
 	if err != nil {
 		p.exit = err.Error()
 	}
 	p.mu.Unlock()
-	killGroup(p.cmd.Process.Pid, syscall.SIGKILL) // children that it left behind
 	close(p.done)
-}
-
-// listen reads the preload's lines: {"lag":0.01,"heap":123} or {"refused":"host:port"}.
-func (p *process) listen(r io.Reader) {
-	sc := bufio.NewScanner(r)
-	for sc.Scan() {
-		var v struct {
-			Lag     *float64 `json:"lag"`
-			Heap    int64    `json:"heap"`
-			Refused string   `json:"refused"`
-		}
-		if json.Unmarshal(sc.Bytes(), &v) != nil {
-			continue // the app wrote to a descriptor that it does not own
-		}
+	if p.spec.Run != "" {
+		_, err := killMarked(p.spec.Run)
 		p.mu.Lock()
-		if v.Lag != nil {
-			p.vitals, p.seen = Vitals{LagP99: *v.Lag, Heap: v.Heap}, true
-		}
-		if v.Refused != "" && len(p.refused) < 100 && !slices.Contains(p.refused, v.Refused) {
-			p.refused = append(p.refused, v.Refused)
-		}
+		p.left = err
 		p.mu.Unlock()
 	}
-	_, _ = io.Copy(io.Discard, r) // a line too long: keep the writer from blocking
+	p.finishReading()
+	close(p.settled)
+}
+
+// finishReading waits for the readers, and closes our ends when they do not end.
+func (p *process) finishReading() {
+	if p.said != nil {
+		_, _ = p.said.WriteString(lastWord) // the reader has then read all that came before
+	}
+	ended := make(chan struct{})
+	p.all.Go(func() { p.read.Wait(); close(ended) })
+	t := time.NewTimer(drain)
+	defer t.Stop()
+	select {
+	case <-ended:
+	case <-t.C:
+	}
+	_ = p.out.Close()
+	_ = p.closeReport()
+	<-ended
+}
+
+// keep remembers the unit's own last lines; the service's log book mixes those of
+// all its units.
+func (p *process) keep(line []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.lines) == keepLines {
+		p.lines = append(p.lines[:0], p.lines[1:]...)
+	}
+	p.lines = append(p.lines, bytes.Clone(line))
+}
+
+// lastWord ends the reading of the preloads' reports: nobody else knows when the
+// last of several writers has gone.
+const lastWord = "\n{\"last\":true}\n"
+
+// report is one line of a preload.
+type report struct {
+	Pid     int      `json:"pid"`
+	Lag     *float64 `json:"lag"`
+	Heap    int64    `json:"heap"`
+	Refused string   `json:"refused"`
+	Last    bool     `json:"last"`
+}
+
+func (p *process) listen() {
+	br := bufio.NewReader(p.said)
+	for {
+		line, err := br.ReadSlice('\n')
+		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
+			return
+		}
+		var v report
+		if json.Unmarshal(line, &v) != nil {
+			continue // not ours
+		}
+		if v.Last && ended(p) {
+			return
+		}
+		p.take(v)
+	}
+}
+
+func (p *process) take(v report) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if v.Refused != "" && len(p.refused) < 100 && !slices.Contains(p.refused, v.Refused) {
+		p.refused = append(p.refused, v.Refused)
+	}
+	at := p.heard[v.Pid]
+	at.at = time.Now()
+	if v.Lag != nil {
+		at.Vitals, at.ticked = Vitals{LagP99: *v.Lag, Heap: v.Heap}, true
+	}
+	p.heard[v.Pid] = at
 }
 
 func (p *process) Node() premortem.Node  { return p.spec.Node }
@@ -146,10 +257,29 @@ func (p *process) Exit() string {
 	return p.exit
 }
 
-func (p *process) Vitals() (Vitals, bool) {
+// speaks says whether a preload has loaded in any process of the unit.
+func (p *process) speaks() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.vitals, p.seen
+	return len(p.heard) > 0
+}
+
+// Vitals joins what the unit's processes said lately: the worst delay, all memory.
+func (p *process) Vitals() (v Vitals, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var newest time.Time
+	for _, at := range p.heard {
+		if at.ticked && at.at.After(newest) {
+			newest = at.at
+		}
+	}
+	for _, at := range p.heard {
+		if at.ticked && newest.Sub(at.at) < 10*time.Second { // longer silent, it has ended
+			v.LagP99, v.Heap, ok = max(v.LagP99, at.LagP99), v.Heap+at.Heap, true
+		}
+	}
+	return v, ok
 }
 
 func (p *process) Refused() []string {
@@ -158,22 +288,55 @@ func (p *process) Refused() []string {
 	return slices.Clone(p.refused)
 }
 
-// Stop asks the group to end, kills it when it does not, and returns when its
-// output has been read to the end.
+// signal reaches the unit's group, and nobody when the process has been collected:
+// its number may be another's by then.
+func (p *process) signal(sig syscall.Signal) {
+	p.signalMu.Lock()
+	defer p.signalMu.Unlock()
+	if !p.reaped {
+		killGroup(p.cmd.Process.Pid, sig)
+	}
+}
+
+// Stop asks the group to end, kills it when it does not, ends the children that left
+// the group, and returns when the output has been read as far as it comes.
 func (p *process) Stop() error {
 	p.stopIt.Do(func() {
-		killGroup(p.cmd.Process.Pid, syscall.SIGTERM)
+		p.signal(syscall.SIGTERM)
 		t := time.NewTimer(grace)
 		defer t.Stop()
 		select {
 		case <-p.done:
 		case <-t.C:
-			killGroup(p.cmd.Process.Pid, syscall.SIGKILL)
+			p.signal(syscall.SIGKILL)
 		}
 	})
-	<-p.done
-	p.read.Wait()
+	<-p.settled
+	p.all.Wait()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.left != nil {
+		return &premortem.Error{Doing: fmt.Sprintf("stop %s", p.spec.Node), Err: p.left}
+	}
 	return nil
+}
+
+// linesOf returns the unit's own last lines, at most n.
+func linesOf(u Unit, n int) []string {
+	p, ok := u.(*process)
+	if !ok {
+		return nil
+	}
+	if ended(p) {
+		<-p.settled // its last words may still be in the pipe
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var out []string
+	for _, l := range p.lines[max(0, len(p.lines)-n):] {
+		out = append(out, string(l))
+	}
+	return out
 }
 
 // lookPath finds the program on the PATH of the unit's own environment.

@@ -49,6 +49,7 @@ func (c *Clone) startRedis(ctx context.Context, node premortem.Node, stores []*p
 		}
 	}
 	r := &redisServer{node: node, addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), cmd: exec.Command(path, args...), dead: make(chan struct{})}
+	r.cmd.Env = append(os.Environ(), markVariable+"="+dir)
 	ownGroup(r.cmd)
 	if err := startOnKeeper(r.cmd); err != nil {
 		return nil, &premortem.Error{Doing: doing, Err: err}
@@ -131,6 +132,11 @@ func major(version string) string {
 
 // Close ends the server.
 func (r *redisServer) Close() error {
+	select {
+	case <-r.dead:
+		return nil // its number may be another's
+	default:
+	}
 	killGroup(r.cmd.Process.Pid, syscall.SIGTERM)
 	t := time.NewTimer(grace)
 	defer t.Stop()

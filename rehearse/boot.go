@@ -34,20 +34,19 @@ func (r *run) boot(ctx context.Context) error {
 				})
 				continue
 			}
+			if !b.Ended { // slow is not broken
+				f.Evidence = append(f.Evidence, premortem.Evidence{
+					Says: fmt.Sprintf("the clone waited %.0f s for it without the variable; it neither ended nor became healthy", b.After.Seconds()),
+				})
+				continue
+			}
 			f.Standing = premortem.Shown
 			f.Evidence = append(f.Evidence, premortem.Evidence{
-				Says: fmt.Sprintf("started in the clone without it, %s after %.1f s: %s", ended(b.Exit), b.After.Seconds(), errorLine(b.Lines, name)),
+				Says: fmt.Sprintf("started in the clone without it, it ended with %s after %.1f s: %s", b.Exit, b.After.Seconds(), errorLine(b.Lines, name)),
 			})
 		}
 	}
 	return nil
-}
-
-func ended(exit string) string {
-	if exit == "" {
-		return "it did not become healthy"
-	}
-	return "it ended with " + exit
 }
 
 // errorLine picks the line that names the variable, one that begins like an error

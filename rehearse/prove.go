@@ -1,8 +1,10 @@
 package rehearse
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -74,8 +76,12 @@ func (r *run) candidate(s *search) *premortem.Finding {
 	return nil
 }
 
-// first is the smallest multiple that failed, 0 when none did.
+// first is the multiple that broke: the smallest failure above every success, or the
+// smallest failure when the search has not been judged as a whole; 0 when none did.
 func (s *search) first() float64 {
+	if s.breaks[s.broke] != nil {
+		return s.broke
+	}
 	out := 0.0
 	for m := range s.breaks {
 		if out == 0 || m < out {
@@ -110,8 +116,13 @@ func (r *run) setEnv(ctx context.Context, f *premortem.Finding) error {
 	if node == "" {
 		node = f.Node
 	}
-	r.env = map[premortem.Node]map[string]string{node: f.Fix.Try.Env}
-	r.poolNow = map[string]int{}
+	if r.env == nil {
+		r.env, r.poolNow = map[premortem.Node]map[string]string{}, map[string]int{}
+	}
+	if r.env[node] == nil {
+		r.env[node] = map[string]string{}
+	}
+	maps.Copy(r.env[node], f.Fix.Try.Env)
 	for name, value := range f.Fix.Try.Env {
 		if n, err := strconv.Atoi(value); err == nil {
 			r.poolNow[string(node)+" "+name] = n
@@ -122,7 +133,10 @@ func (r *run) setEnv(ctx context.Context, f *premortem.Finding) error {
 
 // beyond looks for the next limit in leaps from where the fix held, then narrows it.
 func (r *run) beyond(ctx context.Context, s *search, from float64, until time.Time) error {
-	limit := max(r.cap(s.x), from) * 8
+	limit := max(r.cap(s.x), from)
+	if s.x != "rows" { // rows cost time and disk
+		limit *= 8
+	}
 	for m := from * leap; m <= limit; m *= leap {
 		if time.Now().Add(r.stepTime(s.x, m)).After(until) {
 			s.partial = true
@@ -157,19 +171,23 @@ func (r *run) conclude(before, after *search, proof *premortem.Proof) {
 	if h == nil {
 		return
 	}
-	proof.BreaksBefore = h.Estimate
+	proof.BreaksBefore = cmp.Or(h.Estimate, h.Breaks)
 	b := judge.Headroom(before.x, h.Unit, h.Base, after.points, after.verdicts)
+	after.broke = b.Breaks
 	proof.HoldsAfter = b.Holds
 	switch {
-	case b.Breaks > 0:
-		proof.BreaksAfter = b.Estimate
-		proof.Next = fmt.Sprintf("%s then break at %s", before.x, nextSays(b, after.verdicts[b.Breaks]))
+	case b.Breaks > 0 && b.Holds > 0:
+		proof.BreaksAfter = cmp.Or(b.Estimate, b.Breaks)
+		proof.Next = fmt.Sprintf("%s then break at %s", before.x, nextSays(proof.BreaksAfter, after.verdicts[b.Breaks]))
 		if cause := r.nextCause(after); cause != nil {
 			proof.Next += ": " + cause.Says
 		}
-	case proof.Worked && after.partial:
+	case !proof.Worked || b.Holds == 0:
+	case b.Answer == premortem.Unknown || after.points[len(after.points)-1].Answer == premortem.Unknown:
+		proof.Next = fmt.Sprintf("%s then hold to %.3g×; what comes next is not decided", before.x, b.Holds)
+	case after.partial:
 		proof.Next = fmt.Sprintf("%s then hold to %.3g×, as far as the time allowed", before.x, b.Holds)
-	case proof.Worked:
+	default:
 		proof.Next = fmt.Sprintf("%s then hold to %.3g×, the largest multiple tried", before.x, b.Holds)
 	}
 	for i := range after.points {
@@ -178,10 +196,10 @@ func (r *run) conclude(before, after *search, proof *premortem.Proof) {
 	h.Points = append(h.Points, after.points...)
 }
 
-func nextSays(h premortem.Headroom, v premortem.Verdict) string {
-	s := fmt.Sprintf("%.2g×", h.Estimate)
-	if h.Estimate >= 10 {
-		s = fmt.Sprintf("%.0f×", h.Estimate)
+func nextSays(at float64, v premortem.Verdict) string {
+	s := fmt.Sprintf("%.2g×", at)
+	if at >= 10 {
+		s = fmt.Sprintf("%.0f×", at)
 	}
 	if v.Says != "" {
 		s += ": " + v.Says

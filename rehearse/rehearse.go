@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/premortem/premortem"
@@ -22,7 +23,7 @@ type Options struct {
 	Clone  clone.Options
 	Seed   int64
 	Budget time.Duration                // for everything; 0 means 5 minutes
-	Hold   time.Duration                // of one step's measured load; 0 means as long as the slowest route needs, 4 to 12 s
+	Hold   time.Duration                // of one step's measured load; 0 means as long as the rarest route needs, 4 to 24 s
 	Cap    float64                      // largest multiple that is tried; 0 means 16 (rows: 4)
 	Only   []string                     // of "calls", "users", "rows"; nil means all
 	Rules  []*check.Rule                // nil means all
@@ -53,9 +54,18 @@ type run struct {
 	plans    map[string]premortem.Plan
 	proofs   map[string]*premortem.Proof // by the key of the finding
 	proved   *premortem.Finding          // whose fix was tried, nil none
+	asked    []string
+	unasked  []unasked
+	rowsTook time.Duration // for loading production\'s rows
+	baseRows float64       // of the largest table at 1×
+	restless bool          // a step left work behind; said once
 	doubts   []string
 	report   *premortem.Report
 }
+
+// overrun is how long a rehearsal may go beyond its budget: clean-up and the end of a
+// step that was under way.
+const overrun = time.Minute
 
 // xs are the questions, in the order in which they are asked. Rows come last
 // because the database grows in place.
@@ -76,6 +86,9 @@ func Run(ctx context.Context, sys *premortem.System, o Options) (_ *premortem.Re
 	if err := r.ready(); err != nil {
 		return nil, err
 	}
+	// What a step needs is estimated; this is the end for what no estimate foresaw.
+	ctx, cancel := context.WithTimeoutCause(ctx, o.Budget+overrun, fmt.Errorf("the budget of %v was over by %v", o.Budget, overrun))
+	defer cancel()
 	r.doing("start the clone")
 	if r.c, err = clone.Start(ctx, sys, r.o.Clone); err != nil {
 		return nil, err
@@ -107,7 +120,8 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// ready refuses what cannot be rehearsed before anything is started.
+// ready refuses what cannot be rehearsed before anything is started, and decides what
+// is asked.
 func (r *run) ready() error {
 	if len(r.sys.Journeys) == 0 {
 		return &premortem.Error{
@@ -115,16 +129,85 @@ func (r *run) ready() error {
 			Hint: "write one journey in premortem.yaml under journeys: (premortem init proposes one)",
 		}
 	}
-	if !r.sys.Base.Calls.Set() && !r.sys.Base.Users.Set() {
+	base := r.sys.Base
+	if !base.Calls.Set() && !base.Users.Set() {
 		return &premortem.Error{
 			Doing: "rehearse", Err: errors.New("nothing says how much load is normal"),
 			Hint: "write it in premortem.yaml: base: {users: 100, calls: 50/s}",
 		}
 	}
+	for _, s := range []premortem.Setting[float64]{base.Calls, base.Users} {
+		if s.Set() && !(s.Value > 0) {
+			return &premortem.Error{Doing: "rehearse", Pos: s.Pos, Err: errors.New("normal load is nothing"), Hint: "leave the key out, or give it a number above 0"}
+		}
+	}
+	r.asked, r.unasked = r.questions()
+	if len(r.asked) == 0 {
+		return &premortem.Error{Doing: "rehearse", Err: errors.New(r.unasked[0].says)}
+	}
 	stage := r.o.Stage
-	r.o.Stage = func(s premortem.Stage) { r.report.Stages = append(r.report.Stages, s); stage(s) }
+	r.o.Stage = func(s premortem.Stage) {
+		if s.Name == "rows" && r.rowsTook == 0 {
+			r.rowsTook = time.Duration(s.Took * float64(time.Second))
+		}
+		r.report.Stages = append(r.report.Stages, s)
+		stage(s)
+	}
 	r.o.Clone.Stage = r.o.Stage
 	r.o.Clone.Seed = r.o.Seed
+	return nil
+}
+
+// unasked is a question that cannot be put to this system, and why.
+type unasked struct{ x, says string }
+
+// questions splits what was wanted into what can be asked and what cannot.
+func (r *run) questions() (asked []string, not []unasked) {
+	think := false
+	for _, j := range r.sys.Journeys {
+		for _, s := range j.Steps {
+			think = think || s.Think > 0
+		}
+	}
+	rows := int64(0)
+	for _, w := range r.sys.Database.Rows {
+		rows += int64(w.Rows.Value)
+	}
+	for _, x := range xs {
+		why := ""
+		switch {
+		case r.o.Only != nil && !slices.Contains(r.o.Only, x):
+			continue
+		case x == "calls" && !r.sys.Base.Calls.Set():
+			why = "nothing says how many calls are normal; write base: {calls: 50/s}"
+		case x == "users" && !r.sys.Base.Users.Set():
+			why = "nothing says how many people are normal; write base: {users: 100}"
+		case x == "users" && !think:
+			why = "people without pauses are calls; write a pause into a journey: - think: 2s"
+		case x == "rows" && len(r.sys.Tables) == 0:
+			continue // there is no database to grow
+		case x == "rows" && rows == 0:
+			why = "nothing says how many rows production has; write database: {rows: {users: 500000}}"
+		}
+		if why == "" {
+			asked = append(asked, x)
+		} else {
+			not = append(not, unasked{x, why})
+		}
+	}
+	return asked, not
+}
+
+// soft turns what went wrong in one part into a doubt, so that the other parts are
+// still told. Only the end of ctx ends the run.
+func (r *run) soft(ctx context.Context, doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	r.doubts = append(r.doubts, fmt.Sprintf("%s: %v", doing, err))
 	return nil
 }
 
@@ -133,6 +216,9 @@ func (r *run) doing(format string, args ...any) { r.o.Doing(fmt.Sprintf(format, 
 // ask puts all questions to the running clone.
 func (r *run) ask(ctx context.Context) (err error) {
 	r.load = drive.Workload{Journeys: r.sys.Journeys, Seed: r.o.Seed, URLs: r.c.URLs()}
+	if all := r.c.Services(); len(all) == 1 {
+		r.load.URLs[""] = r.load.URLs[all[0]] // a route that no reader knows can only be its
+	}
 	if db := r.c.Database; db != nil {
 		// Rows of the pristine database exist at every size.
 		rows := db.Rows
@@ -157,10 +243,10 @@ func (r *run) ask(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := r.elsewhere(ctx, searches); err != nil {
+	if err := r.soft(ctx, "the fix could not be tried on the other questions", r.elsewhere(ctx, searches)); err != nil {
 		return err
 	}
-	return r.cost(ctx)
+	return r.soft(ctx, "the instrument's own cost was not measured", r.cost(ctx))
 }
 
 // finish puts the report together.
@@ -180,6 +266,9 @@ func (r *run) finish(began time.Time) {
 		return key
 	}
 	rep.Unknowns = check.Unknowns(r.sys, r.o.Rules)
+	for _, u := range r.unasked {
+		rep.Headroom = append(rep.Headroom, premortem.Headroom{X: u.x, Says: "not asked: " + u.says})
+	}
 	rep.Findings = judge.Confirm(r.static, r.trials, shown)
 	rep.Findings = check.Suppress(r.sys, rep.Findings, began, r.o.Rules...)
 	premortem.SortFindings(rep.Findings)

@@ -3,7 +3,6 @@ package rehearse
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -17,7 +16,8 @@ type search struct {
 	points   []premortem.Point
 	verdicts map[float64]premortem.Verdict
 	breaks   map[float64]*premortem.Trial
-	partial  bool // the budget ended first
+	partial  bool    // the budget ended first
+	broke    float64 // smallest failure above every success, 0 none
 }
 
 // searchAll looks for the boundary of each X without any fix.
@@ -33,7 +33,7 @@ func (r *run) searchAll(ctx context.Context) ([]*search, error) {
 	}
 	r.o.Stage(premortem.Stage{Name: "normal", Says: says, Took: time.Since(began).Seconds()})
 	var out []*search
-	left := r.asked()
+	left := r.asked
 	for i, x := range left {
 		began := time.Now()
 		s := &search{x: x, verdicts: map[float64]premortem.Verdict{}, breaks: map[float64]*premortem.Trial{}}
@@ -45,37 +45,29 @@ func (r *run) searchAll(ctx context.Context) ([]*search, error) {
 		if len(r.proofs) == 0 {
 			shares++
 		}
-		if err := r.search(ctx, s, time.Now().Add(time.Until(r.deadline)/time.Duration(shares))); err != nil {
+		err := r.search(ctx, s, time.Now().Add(time.Until(r.deadline)/time.Duration(shares)))
+		if err := r.soft(ctx, "the search for "+x+" ended early", err); err != nil {
 			return nil, err
 		}
 		h := r.headroom(s)
+		s.broke = h.Breaks
 		r.report.Headroom = append(r.report.Headroom, h)
 		r.o.Stage(premortem.Stage{Name: x, Says: h.Says, Took: time.Since(began).Seconds()})
 		out = append(out, s)
 		if len(r.proofs) == 0 && s.first() != 0 {
 			// What breaks first is mended first: the next limit is worth more than a narrower one.
 			until := time.Now().Add(time.Until(r.deadline) / time.Duration(len(left)-i))
-			if err := r.prove(ctx, s, until); err != nil {
+			if err := r.soft(ctx, "the fix could not be tried", r.prove(ctx, s, until)); err != nil {
 				return nil, err
+			}
+			if r.fixed != "" {
+				if err := r.mend(ctx); err != nil {
+					return nil, err
+				}
 			}
 		}
 	}
 	return out, nil
-}
-
-// asked lists the X that can be asked here, in order.
-func (r *run) asked() []string {
-	var out []string
-	for _, x := range xs {
-		switch {
-		case r.o.Only != nil && !slices.Contains(r.o.Only, x):
-		case x == "rows" && r.c.Database == nil:
-		case x == "calls" && !r.sys.Base.Calls.Set(), x == "users" && !r.sys.Base.Users.Set():
-		default:
-			out = append(out, x)
-		}
-	}
-	return out
 }
 
 func (r *run) baseSays() string {
@@ -99,14 +91,14 @@ func (s *search) add(t *premortem.Trial, v premortem.Verdict, multiple float64) 
 // begins with a leap: a step that fails ends early and is cheap, one that holds has to
 // be watched for long.
 func (r *run) search(ctx context.Context, s *search, until time.Time) error {
-	plan := judge.Search{X: s.x, Start: leap, Cap: r.cap(s.x), Tolerance: 0.25, MaxSteps: 9}
+	plan := judge.Search{X: s.x, Start: min(leap, r.cap(s.x)), Cap: r.cap(s.x), Tolerance: 0.25, MaxSteps: 9}
 	if s.x == "rows" || len(s.points) == 0 {
-		plan.Start = 2 // rows take long to load; and where 1× is not known, 2× says more
+		plan.Start = min(2, plan.Cap) // rows take long to load; and where 1× is not known, 2× says more
 	}
 	asked := 0
 	for {
 		multiple, more := s.next(plan)
-		if !more {
+		if !more || s.x == "rows" && multiple < 1 { // fewer rows than production has are not made
 			return nil
 		}
 		// What a step needs is an upper bound: one that fails ends early.
@@ -155,7 +147,15 @@ func (r *run) cap(x string) float64 {
 // stepTime is what the next step will take at least.
 func (r *run) stepTime(x string, multiple float64) time.Duration {
 	l := r.offered(x, multiple)
-	return l.For + time.Second
+	d := l.For + time.Second
+	if db := r.c.Database; x == "rows" && db != nil {
+		missing := multiple - db.Factor
+		if missing < 0 {
+			missing = multiple // it is made anew from 1×
+		}
+		d += time.Duration(missing * float64(r.rowsTook))
+	}
+	return d
 }
 
 // step is one experiment on one X.

@@ -100,6 +100,9 @@ func (r *run) trial(ctx context.Context, e premortem.Experiment) (*premortem.Tri
 	if err := r.quiet(ctx); err != nil {
 		return nil, premortem.Verdict{}, err
 	}
+	if err := r.c.Revive(ctx); err != nil {
+		return nil, premortem.Verdict{}, err
+	}
 	r.doing("%s", e.Asks)
 	phase, blind, err := r.phase(ctx, "during", l)
 	if err != nil {
@@ -111,6 +114,7 @@ func (r *run) trial(ctx context.Context, e premortem.Experiment) (*premortem.Tri
 		before.Name = "before"
 		t.Phases = append(t.Phases, before)
 	}
+	t.Doubts = append(t.Doubts, r.ended(&phase)...)
 	t.Phases = append(t.Phases, phase)
 	if err := r.database(ctx, t); err != nil {
 		return nil, premortem.Verdict{}, err
@@ -145,16 +149,38 @@ func (r *run) phase(ctx context.Context, name string, l drive.Load) (premortem.P
 	return p, blind, err
 }
 
+// ended counts the units that the load has brought down. Production would start them
+// again while the load goes on; the clone does so after the step, and says so.
+func (r *run) ended(p *premortem.Phase) []string {
+	var doubts []string
+	for _, e := range r.c.Ended() {
+		i := slices.IndexFunc(p.Units, func(u premortem.UnitStats) bool { return u.Node == e.Node && u.Replica == e.Replica })
+		if i < 0 {
+			p.Units = append(p.Units, premortem.UnitStats{Node: e.Node, Replica: e.Replica, LagP99: -1})
+			i = len(p.Units) - 1
+		}
+		p.Units[i].Restarted++
+		doubts = append(doubts, fmt.Sprintf("%s (replica %d) ended with %s under this load and was started again only after it", e.Node, e.Replica, e.Exit))
+	}
+	return doubts
+}
+
 // hopeless ends a step whose answer is clear: so many of a route's requests are beyond
-// its limit that a share of 5 % is out of the question.
+// its limit, or have failed, that the share which may is out of the question.
 func (r *run) hopeless(now drive.Snapshot) bool {
 	for _, rs := range now.Routes {
-		limit := r.limit(rs.Route)
-		if limit == 0 || rs.Count < judged {
+		o := r.objective(rs.Route)
+		if o == nil || rs.Count < judged {
 			continue
 		}
-		bad := min(rs.Response.CountAbove(time.Duration(limit*float64(time.Second)))+rs.Errors, rs.Count)
-		if atLeast(float64(bad), float64(rs.Count)) > 0.05 {
+		n := float64(rs.Count)
+		if o.P95.Set() {
+			slow := rs.Response.CountAbove(time.Duration(o.P95.Value * float64(time.Second)))
+			if atLeast(float64(min(slow, rs.Count)), n) > 0.05 {
+				return true
+			}
+		}
+		if atLeast(float64(min(rs.Errors, rs.Count)), n) > o.Errors.Or(0.05) {
 			return true
 		}
 	}
@@ -171,14 +197,18 @@ func atLeast(bad, n float64) float64 {
 	return (mid - half) / (1 + z*z/n)
 }
 
-// limit is the route's p95 objective in seconds, 0 none.
-func (r *run) limit(route string) float64 {
-	for _, o := range r.sys.Objectives {
-		if (o.Route == route || o.Route == "*") && o.P95.Set() {
-			return o.P95.Value
+// objective is the route's own, else the one for every route, nil when there is none.
+func (r *run) objective(route string) *premortem.Objective {
+	var any *premortem.Objective
+	for i := range r.sys.Objectives {
+		switch o := &r.sys.Objectives[i]; o.Route {
+		case route:
+			return o
+		case "*":
+			any = o
 		}
 	}
-	return 0
+	return any
 }
 
 // pools says what the code declares about connection pools, with the clone's replicas.
@@ -230,7 +260,10 @@ func (r *run) quiet(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 	}
-	r.doubts = append(r.doubts, "the services did not come to rest within 8 s after a step; they were restarted")
+	if !r.restless {
+		r.doubts = append(r.doubts, "the services did not come to rest within 8 s after a step; they were restarted")
+	}
+	r.restless = true
 	return r.c.Restart(ctx, r.env)
 }
 
@@ -245,9 +278,12 @@ func (r *run) database(ctx context.Context, t *premortem.Trial) error {
 	if t.Tables, err = db.Sizes(ctx); err != nil {
 		return err
 	}
-	for _, s := range t.Tables {
-		t.Base.Rows = max(t.Base.Rows, float64(s.Rows))
+	if r.baseRows == 0 { // the first trial is at 1×
+		for _, s := range t.Tables {
+			r.baseRows = max(r.baseRows, float64(s.Rows))
+		}
 	}
+	t.Base.Rows = r.baseRows
 	for _, st := range r.sys.StoresOf(db.Node) {
 		if st.MaxConnections.Set() {
 			t.MaxConnections = st.MaxConnections.Value - 3 // superuser_reserved_connections

@@ -48,6 +48,9 @@ func (p *program) cloneUp() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if _, err := stateOf(dir); err != nil {
+				return err
+			}
 			bar := p.progress(quiet)
 			defer bar.close()
 			opts := o.options(dir)

@@ -49,10 +49,24 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return p.code
 	}
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		err = context.Cause(ctx)
+	if ctx.Err() == nil {
+		p.complain(err)
+		return exitFailed
 	}
-	p.complain(err)
+	// The end was asked for: only what went wrong on the way out is worth telling.
+	fmt.Fprintf(p.err, "premortem: %s\n", context.Cause(ctx))
+	clean := true
+	for e := range each(err) {
+		if !errors.Is(e, context.Canceled) && !errors.Is(e, context.Cause(ctx)) {
+			clean = false
+			p.complain(e)
+		}
+	}
+	if clean {
+		fmt.Fprintln(p.err, "premortem: everything that was started has been stopped")
+	} else {
+		fmt.Fprintln(p.err, "hint: premortem clone down removes what is left")
+	}
 	return exitFailed
 }
 
@@ -68,17 +82,22 @@ func interruptible() (context.Context, context.CancelFunc) {
 	wait.Go(func() {
 		select {
 		case s := <-sig:
-			cancel(fmt.Errorf("stopped by %v; everything that was started has been stopped: %w", s, context.Canceled))
+			cancel(&stopped{s})
 		case <-done:
 		}
 	})
 	return ctx, func() { close(done); wait.Wait(); cancel(nil); stop() }
 }
 
+// stopped is the cause of a context that a signal ended.
+type stopped struct{ by os.Signal }
+
+func (s *stopped) Error() string { return "stopped by " + s.by.String() }
+func (s *stopped) Unwrap() error { return context.Canceled }
+
 // complain prints an error and its hints.
 func (p *program) complain(err error) {
-	text := strings.TrimSuffix(err.Error(), ": "+context.Canceled.Error())
-	fmt.Fprintf(p.err, "premortem: %s\n", text)
+	fmt.Fprintf(p.err, "premortem: %s\n", err)
 	for e := range each(err) {
 		var pe *premortem.Error
 		if errors.As(e, &pe) && pe.Hint != "" {

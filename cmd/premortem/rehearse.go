@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -23,6 +24,7 @@ type rehearseFlags struct {
 	cloneFlags
 	only   []string
 	x      []string
+	xGiven bool
 	budget time.Duration
 	hold   time.Duration
 	cap    float64
@@ -39,7 +41,10 @@ load, doubles calls, users and rows until an objective breaks, names the cause, 
 the fix in the clone and measures again.`,
 		Example: "  premortem rehearse examples/shop\n  premortem rehearse --budget 2m --x calls,rows\n  premortem rehearse --format json -o report.json",
 		Args:    directory,
-		RunE:    func(_ *cobra.Command, args []string) error { return p.runRehearse(o, folder(args)) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.xGiven = cmd.Flags().Changed("x")
+			return p.runRehearse(o, folder(args))
+		},
 	}
 	f := cmd.Flags()
 	o.output.flags(f)
@@ -47,7 +52,7 @@ the fix in the clone and measures again.`,
 	f.StringSliceVar(&o.only, "only", nil, "only these rules, separated by commas")
 	f.StringSliceVar(&o.x, "x", nil, "only these questions: calls, users, rows")
 	f.DurationVar(&o.budget, "budget", 5*time.Minute, "time for everything; what was proved by then is reported")
-	f.DurationVar(&o.hold, "hold", 0, "measured time of each step (default: as long as the rarest route needs, 4s to 12s)")
+	f.DurationVar(&o.hold, "hold", 0, "measured time of each step (default: as long as the rarest route needs, 4s to 24s)")
 	f.Float64Var(&o.cap, "cap", 0, "largest multiple to try (default 16, rows 4)")
 	return cmd
 }
@@ -59,6 +64,17 @@ func (p *program) runRehearse(o rehearseFlags, dir string) error {
 	rules, err := check.Only(o.only)
 	if err != nil {
 		return err
+	}
+	if o.xGiven && len(o.x) == 0 {
+		return &premortem.Error{Doing: "read --x", Err: errors.New("it names no question"), Hint: "calls, users, rows; without the flag all are asked"}
+	}
+	switch {
+	case o.budget <= 0:
+		return &premortem.Error{Doing: "read --budget", Err: fmt.Errorf("%v is no time to work in", o.budget)}
+	case o.hold < 0:
+		return &premortem.Error{Doing: "read --hold", Err: fmt.Errorf("%v is no length of a step", o.hold)}
+	case o.cap != 0 && o.cap < 1:
+		return &premortem.Error{Doing: "read --cap", Err: fmt.Errorf("%g is below 1×", o.cap)}
 	}
 	for _, x := range o.x {
 		if !slices.Contains([]string{"calls", "users", "rows"}, x) {
@@ -117,18 +133,32 @@ const stateFolder = ".premortem"
 // place is the folder of one run.
 type place struct{ dir string }
 
-// newRun makes the folder of a new run, named by the time.
-func newRun(dir string) (place, error) {
+// stateOf makes the folder for premortem's own files, with a .gitignore for what is
+// not meant to be committed.
+func stateOf(dir string) (string, error) {
 	state := filepath.Join(dir, stateFolder)
-	runs := filepath.Join(state, "runs")
-	if err := os.MkdirAll(runs, 0o755); err != nil {
-		return place{}, &premortem.Error{Doing: "make the folder for the run", Err: err, Hint: "premortem writes to .premortem in the repository; make it writable"}
+	if err := os.MkdirAll(state, 0o755); err != nil {
+		return "", &premortem.Error{Doing: "make the folder for runs", Err: err, Hint: "premortem writes to .premortem in the repository; make it writable"}
 	}
 	ignore := filepath.Join(state, ".gitignore")
-	if _, err := os.Stat(ignore); err != nil {
-		if err := os.WriteFile(ignore, []byte("runs/\njournal\n"), 0o644); err != nil {
-			return place{}, &premortem.Error{Doing: "write " + ignore, Err: err}
-		}
+	if _, err := os.Stat(ignore); err == nil {
+		return state, nil
+	}
+	if err := os.WriteFile(ignore, []byte("runs/\njournal\nlock\n"), 0o644); err != nil {
+		return "", &premortem.Error{Doing: "write " + ignore, Err: err}
+	}
+	return state, nil
+}
+
+// newRun makes the folder of a new run, named by the time.
+func newRun(dir string) (place, error) {
+	state, err := stateOf(dir)
+	if err != nil {
+		return place{}, err
+	}
+	runs := filepath.Join(state, "runs")
+	if err := os.MkdirAll(runs, 0o755); err != nil {
+		return place{}, &premortem.Error{Doing: "make the folder for the run", Err: err}
 	}
 	id := time.Now().Format("20060102-150405")
 	for i := 0; ; i++ {

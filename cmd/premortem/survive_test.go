@@ -10,6 +10,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -134,11 +137,34 @@ func (l left) gone(t *testing.T, when string) {
 			<-time.After(20 * time.Millisecond)
 		}
 	}
+	if pids := l.marked(); len(pids) > 0 && len(l.folders) > 0 {
+		t.Errorf("%s: processes %v, which units started, are still there", when, pids)
+	}
 	for _, f := range l.folders {
 		if _, err := os.Stat(f); err == nil {
 			t.Errorf("%s: %s is still there", when, f)
 		}
 	}
+}
+
+// marked lists the processes that units started, wherever they are. Only Linux tells.
+func (l left) marked() []int {
+	var out []int
+	names, _ := filepath.Glob("/proc/[0-9]*/environ")
+	for _, name := range names {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			continue
+		}
+		for _, f := range l.folders {
+			if bytes.Contains(b, []byte("PREMORTEM_RUN="+f)) {
+				pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(name)))
+				out = append(out, pid)
+				break
+			}
+		}
+	}
+	return out
 }
 
 func zombie(pid int) bool {
@@ -171,20 +197,31 @@ func TestNothingOutlivesARunThatIsKilledInAnyPhase(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts the shop several times; the full run does")
 	}
-	dir := smallShop(t, nil)
+	// A shell between: the kernel ends it with us, but not what it started.
+	dir := smallShop(t, func(name, text string) string {
+		if name == "premortem.yaml" {
+			return text + "\nservices:\n  api: {command: [sh, -c, \"node src/server.js & wait\"]}\n"
+		}
+		return text
+	})
 	for _, phase := range []struct {
 		name  string
+		up    bool
 		ready func(t *testing.T, r *bufio.Reader)
 	}{
-		{"while it starts", func(*testing.T, *bufio.Reader) { <-time.After(400 * time.Millisecond) }},
-		{"after the rows", func(t *testing.T, r *bufio.Reader) { waitFor(t, r, "  rows") }},
-		{"after the clone is up", func(t *testing.T, r *bufio.Reader) { waitFor(t, r, "  clone") }},
-		{"under load", func(t *testing.T, r *bufio.Reader) { waitFor(t, r, "  clone"); <-time.After(4 * time.Second) }},
+		{"while it starts", false, func(*testing.T, *bufio.Reader) { <-time.After(400 * time.Millisecond) }},
+		{"after the rows", false, func(t *testing.T, r *bufio.Reader) { waitFor(t, r, "  rows") }},
+		{"after the clone is up", true, func(t *testing.T, r *bufio.Reader) { waitFor(t, r, "  clone") }},
+		{"under load", true, func(t *testing.T, r *bufio.Reader) { waitFor(t, r, "  clone"); <-time.After(4 * time.Second) }},
 	} {
 		t.Run(phase.name, func(t *testing.T) {
 			cmd, r := start(t, "rehearse", "--hold", "3s", dir)
 			phase.ready(t, r)
 			l := journalOf(t, dir)
+			grandchild := func(pid int) bool { return !slices.Contains(l.pids, pid) }
+			if phase.up && runtime.GOOS == "linux" && !slices.ContainsFunc(l.marked(), grandchild) {
+				t.Errorf("of %v none was started by a unit's shell", l.marked())
+			}
 			if err := cmd.Process.Kill(); err != nil {
 				t.Fatal(err)
 			}
