@@ -4,7 +4,7 @@
 
 GO       ?= go
 BIN      := bin/premortem
-BUDGET   ?= 114s
+BUDGET   ?= 110s
 export CGO_ENABLED = 0
 
 .PHONY: demo test short check bench build setup-demo setup-test docs
