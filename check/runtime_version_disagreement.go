@@ -22,7 +22,8 @@ stops, or answers differently, in production.`,
 .node-version, engines, CI, the lockfile. latest, or no tag, is the newest version on
 the day of the build and disagrees with each older pin.`,
 		Silent: `Ranges overlap; versions differ in minor or patch only; a CI matrix holds
-production's version; only a build stage differs; a version is not understood.`,
+production's version; only a build stage differs; the workflow stands for several services, so
+that nobody can tell which one it tests; a version is not understood.`,
 		Fix: `Name one version everywhere: the one that is tested.`,
 	},
 	Run: runtimeVersionDisagreement,
@@ -34,20 +35,21 @@ func runtimeVersionDisagreement(sys *premortem.System, report func(premortem.Fin
 			continue
 		}
 		places := runtimesOf(sys, r.Service, r.Language)
-		if odd := oddOnes(r, places); len(odd) > 0 {
+		if odd := oddOnes(sys, r, places); len(odd) > 0 {
 			report(disagreement(sys, r, places, odd))
 		}
 	}
 }
 
 // oddOnes returns the places that do not allow what runs. Of a CI matrix one match
-// is enough.
-func oddOnes(runs *premortem.Runtime, places []*premortem.Runtime) map[*premortem.Runtime]bool {
+// is enough. A build stage may be another version, and a workflow that stands for
+// several services may test another one than this.
+func oddOnes(sys *premortem.System, runs *premortem.Runtime, places []*premortem.Runtime) map[*premortem.Runtime]bool {
 	is := versionsOf(runs.Language, runs.Version.Value)
 	odd := map[*premortem.Runtime]bool{}
 	tested := false
 	for _, p := range places {
-		if p.Runs {
+		if p.Runs || p.Source == "Dockerfile" || p.Source == "ci" && ofSeveral(sys, p) {
 			continue
 		}
 		if disagree(runs.Language, is, versionsOf(p.Language, p.Version.Value)) {
@@ -64,6 +66,16 @@ func oddOnes(runs *premortem.Runtime, places []*premortem.Runtime) map[*premorte
 		}
 	}
 	return odd
+}
+
+// ofSeveral reports whether one line stands for more than one service.
+func ofSeveral(sys *premortem.System, p *premortem.Runtime) bool {
+	for _, o := range sys.Runtimes {
+		if o.Service != p.Service && o.Version.Pos == p.Version.Pos && o.Language == p.Language {
+			return true
+		}
+	}
+	return false
 }
 
 func disagreement(sys *premortem.System, runs *premortem.Runtime, places []*premortem.Runtime, odd map[*premortem.Runtime]bool) premortem.Finding {

@@ -95,37 +95,42 @@ func (j *jsMigration) knexColumn(table string, at int) {
 	case "foreign":
 		j.knexReference(table, cols, rest, line)
 	default:
-		typ := knexTypes[method]
-		if typ == "" {
-			j.open = j.open || method == "dropIndex" || method == "dropForeign" || method == "dropUnique"
-			return
-		}
-		if !named {
-			name = "id"
-			if !strings.HasSuffix(strings.ToLower(method), "increments") {
-				j.open = true
-				return
-			}
-		}
-		if _, changes := rest["alter"]; changes {
-			return
-		}
-		def := quoteIdent(name) + " " + typ
-		if _, ok := rest["notNullable"]; ok {
-			def += " NOT NULL"
-		}
-		if _, ok := rest["primary"]; ok || strings.HasSuffix(strings.ToLower(method), "increments") {
-			def += " PRIMARY KEY"
-		}
-		if _, ok := rest["unique"]; ok {
-			def += " UNIQUE"
-		}
-		j.add(sqlLine{alter + "ADD COLUMN " + def, line})
-		if _, ok := rest["index"]; ok {
-			j.knexIndex(table, []string{name}, nil, line)
-		}
-		j.knexReference(table, []string{name}, rest, line)
+		j.knexTyped(table, method, name, named, rest, line)
 	}
+}
+
+// knexTyped reads a column with its type; named is false for those that knex names.
+func (j *jsMigration) knexTyped(table, method, name string, named bool, rest map[string]int, line int) {
+	typ := knexTypes[method]
+	if typ == "" {
+		j.open = j.open || method == "dropIndex" || method == "dropForeign" || method == "dropUnique"
+		return
+	}
+	counts := strings.HasSuffix(strings.ToLower(method), "increments")
+	if !named {
+		if name = "id"; !counts {
+			j.open = true
+			return
+		}
+	}
+	if _, changes := rest["alter"]; changes {
+		return
+	}
+	def := quoteIdent(name) + " " + typ
+	if _, ok := rest["notNullable"]; ok {
+		def += " NOT NULL"
+	}
+	if _, ok := rest["primary"]; ok || counts {
+		def += " PRIMARY KEY"
+	}
+	if _, ok := rest["unique"]; ok {
+		def += " UNIQUE"
+	}
+	j.add(sqlLine{"ALTER TABLE " + table + " ADD COLUMN " + def, line})
+	if _, ok := rest["index"]; ok {
+		j.knexIndex(table, []string{name}, nil, line)
+	}
+	j.knexReference(table, []string{name}, rest, line)
 }
 
 func (j *jsMigration) knexIndex(table string, cols []string, args []span, line int) {
