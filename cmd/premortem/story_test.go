@@ -102,7 +102,7 @@ func headroomOf(t *testing.T, r *premortem.Report, x string) premortem.Headroom 
 
 func TestTheStoryEndToEnd(t *testing.T) {
 	if testing.Short() {
-		t.Skip("rehearses four times; the full run does")
+		t.Skip("rehearses three times; the full run does")
 	}
 	dir := storyShop(t, storyConfig)
 	first := rehearsed(t, dir, "--x", "calls", "--budget", "90s", "--cap", "16")
