@@ -54,6 +54,10 @@ func (t *Table) Column(name string) *Column {
 type Migration struct {
 	Pos    Pos    `json:"pos"`
 	Runner string `json:"runner"` // "sql", "sequelize", …
+	// Statements are what it does, in order; nil when its language is not understood.
+	Statements []Statement `json:"statements"`
+	// LockTimeout is the line that sets lock_timeout for it.
+	LockTimeout Setting[string] `json:"lock_timeout"`
 }
 
 // Query is a database call found in the code.

@@ -34,6 +34,15 @@ type System struct {
 	Migrations    []*Migration    `json:"migrations"`
 	Queries       []*Query        `json:"queries"`
 	Routes        []*Route        `json:"routes"`
+	Servers       []*Server       `json:"servers"`
+	Calls         []*Call         `json:"calls"`
+	Retries       []*Retry        `json:"retries"`
+	Transactions  []*Transaction  `json:"transactions"` // those that wait for something outside
+	Logs          []*LogCall      `json:"logs"`
+	Installs      []*Install      `json:"installs"`
+	Baked         []*Baked        `json:"baked"`
+	Pipeline      []*PipelineUse  `json:"pipeline"`
+	Credentials   []*Credential   `json:"credentials"`
 	Journeys      []*Journey      `json:"journeys"`
 	Objectives    []Objective     `json:"objectives"`
 	Base          Base            `json:"base"`
@@ -77,6 +86,24 @@ type Service struct {
 	Opaque    []Opaque         `json:"opaque"` // sources of variables whose keys cannot be listed
 	DependsOn []Node           `json:"depends_on"`
 	Static    bool             `json:"static"` // serves files only: built web front ends
+
+	MinReplicas   Setting[int]      `json:"min_replicas"`   // autoscaler's lower bound
+	CPURequest    Setting[float64]  `json:"cpu_request"`    // cores
+	MemoryRequest Setting[int64]    `json:"memory_request"` // bytes
+	ScalesOn      []Setting[string] `json:"scales_on"`      // "cpu utilization": what the autoscaler divides by a request
+	Strategy      Setting[string]   `json:"strategy"`       // "RollingUpdate", "Recreate"
+	Grace         Setting[float64]  `json:"grace"`          // seconds between SIGTERM and SIGKILL
+	PreStop       Setting[float64]  `json:"pre_stop"`       // seconds that a hook waits before SIGTERM
+	Probes        []Probe           `json:"probes"`
+	Start         Start             `json:"start"`
+	Exposed       Setting[string]   `json:"exposed"` // what sends it traffic: "service api", "ingress shop"
+	References    []Reference       `json:"references"`
+	BuildArgs     []EnvSet          `json:"build_args"`  // what the build of its image is given and its Dockerfile declares
+	Schedule      Setting[string]   `json:"schedule"`    // of a job
+	Concurrency   Setting[string]   `json:"concurrency"` // "Allow", "Forbid", "Replace"
+	ShmSize       Setting[int64]    `json:"shm_size"`    // bytes of /dev/shm
+	Job           bool              `json:"job"`         // runs and ends
+	Unlimited     bool              `json:"unlimited"`   // the platform itself gives the container no memory limit
 }
 
 // Opaque is a source of environment variables whose keys cannot be enumerated.
@@ -113,6 +140,20 @@ type Balancer struct {
 	To          Node             `json:"to"`
 	Pos         Pos              `json:"pos"`
 	IdleTimeout Setting[float64] `json:"idle_timeout"` // seconds
+
+	// Software and Version name the row of defaults: "aws-alb", "nginx", "ingress-nginx", "envoy", …
+	Software       string           `json:"software"`
+	Version        Setting[string]  `json:"version"`
+	ReadTimeout    Setting[float64] `json:"read_timeout"`    // seconds of silence from the target
+	ConnectTimeout Setting[float64] `json:"connect_timeout"` // seconds
+	RequestTimeout Setting[float64] `json:"request_timeout"` // seconds for one whole request
+	Drain          Setting[float64] `json:"drain"`           // deregistration delay, seconds
+	Reuse          Setting[bool]    `json:"reuse"`           // keeps connections to the target; silent is the default
+	BodyLimit      Setting[int64]   `json:"body_limit"`      // bytes
+	Retries        Setting[int]     `json:"retries"`
+	ToPort         Setting[int]     `json:"to_port"` // port of the target
+	Probes         []Probe          `json:"probes"`
+	Front          int              `json:"front"` // hops nearer to the user that stand before it
 }
 
 // ThirdParty is an API on the internet that the code calls.

@@ -29,6 +29,15 @@ type Draft struct {
 	builds       []imageBuild
 	composeNames []premortem.Setting[string]
 	configs      []*config
+	servers      []*premortem.Server
+	calls        []*premortem.Call
+	retries      []*premortem.Retry
+	transactions []*premortem.Transaction
+	logs         []*premortem.LogCall
+	installs     []*premortem.Install
+	baked        []*premortem.Baked
+	pipeline     []*premortem.PipelineUse
+	credentials  []*premortem.Credential
 	suppressions []premortem.Suppression
 	unread       []premortem.Unread
 	fatal        error // premortem.yaml is wrong
@@ -60,6 +69,15 @@ func (d *Draft) join(o *Draft) {
 	d.builds = append(d.builds, o.builds...)
 	d.composeNames = append(d.composeNames, o.composeNames...)
 	d.configs = append(d.configs, o.configs...)
+	d.servers = append(d.servers, o.servers...)
+	d.calls = append(d.calls, o.calls...)
+	d.retries = append(d.retries, o.retries...)
+	d.transactions = append(d.transactions, o.transactions...)
+	d.logs = append(d.logs, o.logs...)
+	d.installs = append(d.installs, o.installs...)
+	d.baked = append(d.baked, o.baked...)
+	d.pipeline = append(d.pipeline, o.pipeline...)
+	d.credentials = append(d.credentials, o.credentials...)
 	d.suppressions = append(d.suppressions, o.suppressions...)
 	d.unread = append(d.unread, o.unread...)
 	if d.fatal == nil {

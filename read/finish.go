@@ -60,6 +60,7 @@ func (d *Draft) finish() *premortem.System {
 	if d.fatal == nil {
 		g.wishes()
 	}
+	g.traffic()
 	g.sys.Suppressions = append(g.sys.Suppressions, d.suppressions...)
 	g.sys.Unread = slices.Clone(d.unread)
 	tidy(g.sys)

@@ -47,6 +47,7 @@ func tidy(s *premortem.System) {
 		v.Reads = slices.Compact(v.Reads)
 	}
 	tidyCode(s)
+	tidyTraffic(s)
 	sorted(&s.Journeys, func(a, b *premortem.Journey) int { return byPos(a.Pos, b.Pos) })
 	sorted(&s.Objectives, func(a, b premortem.Objective) int { return byPos(a.Pos, b.Pos) })
 	sorted(&s.Suppressions, func(a, b premortem.Suppression) int { return cmp.Or(byPos(a.Pos, b.Pos), cmp.Compare(a.Rule, b.Rule)) })
@@ -64,6 +65,13 @@ func tidyService(v *premortem.Service) {
 	list(&v.Ports)
 	sorted(&v.Provides, func(a, b premortem.EnvSet) int { return cmp.Compare(a.Name, b.Name) })
 	sorted(&v.Opaque, func(a, b premortem.Opaque) int { return cmp.Or(a.Pos.Compare(b.Pos), cmp.Compare(a.Why, b.Why)) })
+	list(&v.ScalesOn)
+	list(&v.Probes)
+	list(&v.References)
+	for i := range v.References {
+		list(&v.References[i].Keys)
+	}
+	sorted(&v.BuildArgs, func(a, b premortem.EnvSet) int { return cmp.Compare(a.Name, b.Name) })
 	sorted(&v.DependsOn, func(a, b premortem.Node) int { return cmp.Compare(a, b) })
 }
 
