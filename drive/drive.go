@@ -36,8 +36,8 @@ type Workload struct {
 	RowCount func(table string) int64
 }
 
-// Load is how much of a workload is offered, and for how long. Exactly one of Calls
-// and Users is set.
+// Load is how much of a workload is offered, and for how long. Exactly one of Calls,
+// Users and Loop is set.
 type Load struct {
 	// Calls is requests per second: sessions arrive as a Poisson process at Calls ÷
 	// mean requests per session, and do not pause. Connections are shared and kept.
@@ -47,6 +47,10 @@ type Load struct {
 	// to 1.5 times. Each session has its own connection. The number of people reaches
 	// Users after about one session length, so Warm should be at least that.
 	Users float64
+	// Loop is a number of connections that ask again as soon as they are answered: a
+	// closed loop, which finds the most that a server or an instrument can do, and says
+	// nothing about what users would have waited.
+	Loop int
 	// For is how long sessions arrive, Warm included.
 	For time.Duration
 	// Warm is the first part of For: offered and not counted.
@@ -112,6 +116,7 @@ func Run(ctx context.Context, w Workload, l Load) (Result, error) {
 		return Result{}, err
 	}
 	e := newEngine(ctx, p, l)
+	e.react()
 	return e.run(ctx)
 }
 

@@ -34,6 +34,7 @@ type engine struct {
 	sessions sync.WaitGroup
 	open     atomic.Int64 // requests between due and done
 	tallies  []*tally
+	reactors []*reactor // make the requests; none: goroutines do
 	sleeper  func(start time.Time) (until func(time.Duration), release func())
 
 	seconds []Second
@@ -50,9 +51,15 @@ func (l Load) check(p *plan) error {
 			return bad("use a positive number", "%v is not a rate", v)
 		}
 	}
+	kinds := 0
+	for _, set := range []bool{l.Calls > 0, l.Users > 0, l.Loop > 0} {
+		if set {
+			kinds++
+		}
+	}
 	switch {
-	case (l.Calls > 0) == (l.Users > 0):
-		return bad("set either Calls or Users", "calls %v and users %v", l.Calls, l.Users)
+	case kinds != 1 || l.Loop < 0:
+		return bad("set one of Calls, Users and Loop", "calls %v and users %v and a loop of %d", l.Calls, l.Users, l.Loop)
 	case l.For <= 0:
 		return bad("say for how long", "it lasts %v", l.For)
 	case l.Warm < 0 || l.Warm >= l.For:
@@ -81,8 +88,12 @@ func newEngine(ctx context.Context, p *plan, l Load) *engine {
 	top := max(l.MaxRate/per, rate)
 	ctx, cancel := context.WithCancel(ctx)
 	e := &engine{plan: p, load: l, cancel: cancel, pauses: l.Users > 0, sleeper: ownThread}
-	e.client = newClient(ctx, p, time.Now(), l.Timeout, l.Calls > 0)
-	e.pacer.arrivals = newArrivals(p.seed, rate, top, l.For)
+	e.client = newClient(ctx, p, time.Now(), l.Timeout, l.Users == 0)
+	if l.Loop > 0 {
+		e.pacer.arrivals = &arrivals{next: arrival{at: never}}
+	} else {
+		e.pacer.arrivals = newArrivals(p.seed, rate, top, l.For)
+	}
 	for range min(runtime.GOMAXPROCS(0), 8) {
 		e.tallies = append(e.tallies, newTally(len(p.routes)))
 	}
@@ -93,12 +104,7 @@ func newEngine(ctx context.Context, p *plan, l Load) *engine {
 func (e *engine) run(ctx context.Context) (Result, error) {
 	defer e.cancel()
 	paced := make(chan struct{})
-	e.sessions.Go(func() {
-		defer close(paced)
-		until, release := e.sleeper(e.client.start)
-		defer release()
-		e.pace(until)
-	})
+	e.start(paced)
 	r := e.watch(ctx, paced)
 	e.stop.Store(true)
 	<-paced
@@ -109,6 +115,29 @@ func (e *engine) run(ctx context.Context) (Result, error) {
 	e.describe(&r.Load, r.Took, cpu)
 	r.Seconds = e.seconds
 	return r.Result, context.Cause(ctx)
+}
+
+// start begins to make requests; paced is closed when none becomes due any more.
+func (e *engine) start(paced chan struct{}) {
+	if len(e.reactors) > 0 {
+		e.startReactors(paced)
+		return
+	}
+	for i := range e.load.Loop {
+		e.sessions.Go(func() {
+			for id := uint64(i); !e.stop.Load() && e.client.now() < e.load.For; id += uint64(e.load.Loop) {
+				s := newSession(e.plan, e.plan.journeyOf(id), id)
+				s.due = e.client.now()
+				e.follow(s)
+			}
+		})
+	}
+	e.sessions.Go(func() {
+		defer close(paced)
+		until, release := e.sleeper(e.client.start)
+		defer release()
+		e.pace(until)
+	})
 }
 
 // describe adds what is not counted per request.

@@ -22,7 +22,8 @@ type session struct {
 	due   time.Duration // of the next call
 	kept  []string
 	jar   jar
-	conns []*conn // own connections by target, when they are not shared
+	conns []*conn   // own connections by target, when they are not shared
+	own   []*socket // the same in a reactor
 }
 
 func newSession(p *plan, f *flow, id uint64) *session {
