@@ -18,6 +18,9 @@ type EnvVar struct {
 	Name    string    `json:"name"`
 	Class   EnvClass  `json:"class"` // the strongest of its reads
 	Reads   []EnvRead `json:"reads"`
+	// Unsure says why nobody can tell whether the process of the service runs the code
+	// that needs the variable, "" where it does.
+	Unsure string `json:"unsure,omitempty"`
 }
 
 // EnvRead is one place where code reads a variable.

@@ -54,6 +54,8 @@ func (t *Table) Column(name string) *Column {
 type Migration struct {
 	Pos    Pos    `json:"pos"`
 	Runner string `json:"runner"` // "sql", "sequelize", …
+	// Dialect is "postgres", "mysql", "sqlite", …; "" where nothing in it tells.
+	Dialect string `json:"dialect"`
 	// Statements are what it does, in order; nil when its language is not understood.
 	Statements []Statement `json:"statements"`
 	// LockTimeout is the line that sets lock_timeout for it.
@@ -78,12 +80,13 @@ type Query struct {
 	Awaited bool `json:"awaited"`
 	InLoop  bool `json:"in_loop"` // inside a loop over another query's rows
 	Loop    Pos  `json:"loop"`    // that loop
+	All     bool `json:"all"`     // every row that matches is held in memory at once
 }
 
 // Predicate is one comparison.
 type Predicate struct {
 	Expr string `json:"expr"` // "email" or "lower(email)"
-	Op   string `json:"op"`   // "=", "<", "like", "in", …
+	Op   string `json:"op"`   // "=", "<", "like", "in", …; "= constant" with a value that stands in the code
 	Pos  Pos    `json:"pos"`
 }
 

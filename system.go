@@ -26,6 +26,7 @@ type System struct {
 	Stores        []*Store        `json:"stores"`
 	ThirdParties  []*ThirdParty   `json:"third_parties"`
 	Balancers     []*Balancer     `json:"balancers"`
+	Poolers       []*Pooler       `json:"poolers"`
 	Dependencies  []*Dependency   `json:"dependencies"`
 	Env           []*EnvVar       `json:"env"`
 	Runtimes      []*Runtime      `json:"runtimes"`
@@ -43,6 +44,8 @@ type System struct {
 	Baked         []*Baked        `json:"baked"`
 	Pipeline      []*PipelineUse  `json:"pipeline"`
 	Credentials   []*Credential   `json:"credentials"`
+	Layers        []*Layer        `json:"layers"`
+	Certificates  []*Certificate  `json:"certificates"`
 	Journeys      []*Journey      `json:"journeys"`
 	Objectives    []Objective     `json:"objectives"`
 	Base          Base            `json:"base"`
@@ -96,14 +99,25 @@ type Service struct {
 	PreStop       Setting[float64]  `json:"pre_stop"`       // seconds that a hook waits before SIGTERM
 	Probes        []Probe           `json:"probes"`
 	Start         Start             `json:"start"`
-	Exposed       Setting[string]   `json:"exposed"` // what sends it traffic: "service api", "ingress shop"
-	References    []Reference       `json:"references"`
-	BuildArgs     []EnvSet          `json:"build_args"`  // what the build of its image is given and its Dockerfile declares
-	Schedule      Setting[string]   `json:"schedule"`    // of a job
-	Concurrency   Setting[string]   `json:"concurrency"` // "Allow", "Forbid", "Replace"
-	ShmSize       Setting[int64]    `json:"shm_size"`    // bytes of /dev/shm
-	Job           bool              `json:"job"`         // runs and ends
-	Unlimited     bool              `json:"unlimited"`   // the platform itself gives the container no memory limit
+	// Exposed is what sends it traffic, the outermost that is known: "ingress shop",
+	// "service api", "target group api", "published port 8080". Silent is nothing.
+	Exposed    Setting[string] `json:"exposed"`
+	References []Reference     `json:"references"`
+	// BuildArgs are the variables that exist while its image is built: an ARG that the
+	// Dockerfile declares and that has a default, is passed by the build, or whose build
+	// nobody wrote down; and ENV of the stages. A name that is not here is not there
+	// when the bundle is made.
+	BuildArgs   []EnvSet        `json:"build_args"`
+	Schedule    Setting[string] `json:"schedule"`     // of a job
+	Concurrency Setting[string] `json:"concurrency"`  // "Allow", "Forbid", "Replace"
+	ShmSize     Setting[int64]  `json:"shm_size"`     // bytes of /dev/shm
+	Job         bool            `json:"job"`          // runs and ends
+	ConfigCache Setting[string] `json:"config_cache"` // the line after which Laravel's env() answers from its cache
+	Hops        []Hop           `json:"hops"`         // the ports on a request's way to it, from the user inwards
+	After       []After         `json:"after"`        // what it is started after, and how far that must be
+	// Disruption is what a PodDisruptionBudget allows: "minAvailable 1", "maxUnavailable 0".
+	Disruption Setting[string] `json:"disruption"`
+	Unlimited  bool            `json:"unlimited"` // the platform itself gives the container no memory limit
 }
 
 // Opaque is a source of environment variables whose keys cannot be enumerated.
@@ -119,6 +133,7 @@ type Store struct {
 	Kind           string          `json:"kind"` // "postgres", "redis", …
 	Pos            Pos             `json:"pos"`
 	Version        Setting[string] `json:"version"` // "15.4"; of an image, its tag
+	Image          Setting[string] `json:"image"`   // as written; one whose tag is no version leaves Version silent: "redis:alpine"
 	Class          Setting[string] `json:"class"`   // "db.t4g.micro"
 	MaxConnections Setting[int]    `json:"max_connections"`
 	Memory         Setting[int64]  `json:"memory"` // bytes
@@ -153,7 +168,28 @@ type Balancer struct {
 	Retries        Setting[int]     `json:"retries"`
 	ToPort         Setting[int]     `json:"to_port"` // port of the target
 	Probes         []Probe          `json:"probes"`
-	Front          int              `json:"front"` // hops nearer to the user that stand before it
+	Front          int              `json:"front"`          // hops nearer to the user that stand before it
+	Path           string           `json:"path,omitempty"` // of the location that it speaks for, "" every path
+	By             Node             `json:"by,omitempty"`   // the service of the system that it is, "" one of the platform
+}
+
+// Pooler stands between services and their database and shares few connections of
+// the database among many of the services. Its silent parts are the software's
+// defaults.
+type Pooler struct {
+	Deployment string          `json:"deployment"`
+	Name       string          `json:"name"`
+	Software   string          `json:"software"` // "pgbouncer", "aws-rds-proxy"
+	Pos        Pos             `json:"pos"`
+	To         Node            `json:"to"`          // the database behind it, "" unknown
+	Users      []Node          `json:"users"`       // services that reach the database through it in this deployment
+	Mode       Setting[string] `json:"mode"`        // "session", "transaction", "statement"
+	PoolSize   Setting[int]    `json:"pool_size"`   // connections for each user and database
+	Reserve    Setting[int]    `json:"reserve"`     // more of them under pressure
+	MaxServer  Setting[int]    `json:"max_server"`  // connections to one database at most
+	MaxClients Setting[int]    `json:"max_clients"` // connections that it accepts
+	Replicas   Setting[int]    `json:"replicas"`    // of the pooler itself: each has pools of its own
+	Hosts      []string        `json:"hosts"`
 }
 
 // ThirdParty is an API on the internet that the code calls.

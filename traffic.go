@@ -22,6 +22,9 @@ type Server struct {
 	Workers        Setting[int]     `json:"workers"`         // processes; 0 is one for each core of the host
 	Threads        Setting[int]     `json:"threads"`         // per process
 	BodyLimit      Setting[int64]   `json:"body_limit"`      // bytes it accepts
+	// Opaque names the settings that are set to what nobody can compute from the
+	// files: "keep_alive". They are silent above, and not the default.
+	Opaque []string `json:"opaque"`
 }
 
 // Call is one place where code calls something over the network with a client

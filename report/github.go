@@ -25,7 +25,7 @@ var GitHub = add(Format{
 })
 
 func writeGitHub(w io.Writer, r *premortem.Report, o Options) error {
-	s := tell(r)
+	s := tell(rooted(r, o.Below))
 	var b bytes.Buffer
 	shown, _, left := capped(s.Told, perRule)
 	if o.Verbose {

@@ -114,7 +114,7 @@ func newFixCard(s *story, f premortem.Fix) *fixCard {
 	if fixSays(f) == "" && len(f.Edits) == 0 && f.Proof == nil {
 		return nil
 	}
-	c := &fixCard{Label: upper(fixLabel(f)), Says: upper(stop(fixSays(f))), Proved: f.Proof != nil && f.Proof.Worked, Safe: f.Safe}
+	c := &fixCard{Label: upper(fixWorth(f)), Says: upper(stop(fixSays(f))), Proved: f.Proof != nil && f.Proof.Worked, Safe: f.Safe}
 	// The SQL stands alone, ready to be copied; a sentence that is nothing but the
 	// statement is not said twice.
 	if f.Try != nil {

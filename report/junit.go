@@ -73,7 +73,7 @@ type junitReason struct {
 }
 
 func writeJUnit(w io.Writer, r *premortem.Report, o Options) error {
-	s := tell(r)
+	s := tell(rooted(r, o.Below))
 	suites := []junitSuite{{Name: "findings", Cases: junitFindings(s, o)}}
 	if cases := junitVerdicts(s, o); len(cases) > 0 {
 		suites = append(suites, junitSuite{Name: "experiments", Cases: cases})

@@ -29,6 +29,9 @@ type Options struct {
 	// FailOn is the severity from which a finding fails a build: formats that know
 	// pass and fail (junit, github) draw the line there.
 	FailOn premortem.Severity
+	// Below is the folder that was checked, seen from the root of its repository, for
+	// formats that point into files (sarif, github, junit); "" is the root itself.
+	Below string
 	// Docs explains rules and signs by name, for formats that carry help (sarif,
 	// html). Nil: the help is each finding's own fix.
 	Docs map[string]premortem.Doc

@@ -132,7 +132,7 @@ type (
 )
 
 func writeSARIF(w io.Writer, r *premortem.Report, o Options) error {
-	s := tell(r)
+	s := tell(rooted(r, o.Below))
 	rules, index := sarifRules(s, o)
 	run := sarifRun{
 		Tool:        sarifTool{sarifDriver{Name: "premortem", SemanticVersion: plain(cmp.Or(r.Version, premortem.Version)), Rules: rules}},

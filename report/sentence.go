@@ -149,8 +149,16 @@ func stop(s string) string {
 	return s + "."
 }
 
-// fixLabel says how much the fix is worth.
+// fixLabel says how much the fix is worth, and whether it needs a person.
 func fixLabel(f premortem.Fix) string {
+	if f.Safe && len(f.Edits) > 0 {
+		return fixWorth(f) + " (--fix applies it)"
+	}
+	return fixWorth(f)
+}
+
+// fixWorth says how much the fix is worth.
+func fixWorth(f premortem.Fix) string {
 	switch {
 	case f.Proof != nil && f.Proof.Worked:
 		return "proved fix"

@@ -239,3 +239,17 @@ func TestSARIFPlacesEachEndAndFingerprintsWithoutLines(t *testing.T) {
 		}
 	}
 }
+
+func TestPlacesAreToldFromTheRootOfTheRepository(t *testing.T) {
+	r := shop()
+	for _, c := range []struct{ format, want string }{
+		{"sarif", `"uri": "services/shop/api/`}, {"github", "file=services/shop/api/"}, {"junit", `file="services/shop/api/`},
+	} {
+		if out := render(t, c.format, r, Options{Below: "services/shop"}); !strings.Contains(out, c.want) {
+			t.Errorf("%s does not hold %s", c.format, c.want)
+		}
+	}
+	if out := render(t, "github", r, Options{}); strings.Contains(out, "services/shop") {
+		t.Error("the report was changed")
+	}
+}
