@@ -42,11 +42,22 @@ func (c *cluster) add(pos premortem.Pos) {
 		case "HorizontalPodAutoscaler", "ScaledObject":
 			c.autoscaler(o, made)
 		case "Ingress":
-			c.ingress(o)
+			c.ingress(o, made)
 		case "HTTPRoute", "GRPCRoute":
-			c.gatewayRoute(o)
+			c.gatewayRoute(o, made)
+		case "VirtualService":
+			c.virtualService(o, made)
+		case "PodDisruptionBudget":
+			c.disruption(o, made)
+		case "LimitRange":
+			c.limitRange(o, made)
+		case "Pooler":
+			c.cloudNativePooler(o)
+		case "ConfigMap", "Secret":
+			c.plainSecrets(o)
 		}
 	}
+	c.lookAlike(made)
 	if len(made) > 0 {
 		c.d.deployments = append(c.d.deployments, &premortem.Deployment{Name: c.deployment, Kind: "kubernetes", Pos: pos})
 	}
@@ -118,7 +129,9 @@ func (c *cluster) workload(o *object, spec []string) *workload {
 		if name := text(field(p, "name")); name != "" {
 			key = "[" + name + "]"
 		}
-		w.Ports = append(w.Ports, premortem.Setting[int]{Value: v, Pos: o.where(sub("ports", key, "containerPort")...)})
+		port := premortem.Setting[int]{Value: v, Pos: o.where(sub("ports", key, "containerPort")...)}
+		w.Ports = append(w.Ports, port)
+		w.Hops = append(w.Hops, premortem.Hop{Kind: "container", Port: premortem.Setting[string]{Value: strconv.Itoa(v), Pos: port.Pos}, Target: port})
 	}
 	if args := o.get(sub("command")...); args != nil {
 		w.entrypoint = premortem.Setting[[]string]{Value: maskArgs(texts(args)), Pos: o.where(sub("command")...)}
@@ -141,6 +154,8 @@ func (c *cluster) workload(o *object, spec []string) *workload {
 			w.CPU = premortem.Setting[float64]{Value: v, Pos: o.where(sub("resources", "limits", "cpu")...)}
 		}
 	}
+	w.pod, w.podPath = o, spec
+	c.pod(w, o, spec, container)
 	c.environment(w, o, container)
 	return w
 }
@@ -179,119 +194,11 @@ func quantity(s string) (float64, bool) {
 	return v, err == nil && ok && !math.IsInf(v, 0) && v < 1e18
 }
 
-// service adds the names under which a Service makes workloads reachable.
-func (c *cluster) service(o *object, made []*workload) {
-	selector := entries(o.get("spec", "selector"))
-	if len(selector) == 0 {
-		return
-	}
-	for _, target := range c.objects {
-		_, path := podTemplate(target)
-		if path == nil {
-			continue
-		}
-		labels := target.get(append(slices.Clone(path[:len(path)-1]), "metadata", "labels")...)
-		matches := true
-		for _, e := range selector {
-			matches = matches && text(field(labels, e.key.Value)) == text(e.value)
-		}
-		if !matches {
-			continue
-		}
-		for _, w := range made {
-			if w.name == target.name() {
-				w.hosts = append(w.hosts, serviceHosts(o.name(), text(o.get("metadata", "namespace")))...)
-			}
-		}
-	}
-}
-
 func serviceHosts(name, namespace string) []string {
 	if namespace == "" {
 		namespace = "default"
 	}
 	return []string{name, name + "." + namespace, name + "." + namespace + ".svc", name + "." + namespace + ".svc.cluster.local"}
-}
-
-// autoscaler reads the bounds of a HorizontalPodAutoscaler or of KEDA.
-func (c *cluster) autoscaler(o *object, made []*workload) {
-	target := text(o.get("spec", "scaleTargetRef", "name"))
-	maximum, minimum := "maxReplicas", "minReplicas"
-	if o.kind() == "ScaledObject" {
-		maximum, minimum = "maxReplicaCount", "minReplicaCount"
-	}
-	for _, w := range made {
-		if w.name != target {
-			continue
-		}
-		if v, err := strconv.Atoi(text(o.get("spec", maximum))); err == nil {
-			w.MaxReplicas = premortem.Setting[int]{Value: v, Pos: o.where("spec", maximum)}
-		}
-		if v, err := strconv.Atoi(text(o.get("spec", minimum))); err == nil && !w.Replicas.Set() {
-			w.Replicas = premortem.Setting[int]{Value: v, Pos: o.where("spec", minimum)}
-		}
-	}
-}
-
-var idleAttribute = regexp.MustCompile(`idle_timeout\.timeout_seconds=(\d+)`)
-
-// ingress makes a balancer for each service behind an Ingress.
-func (c *cluster) ingress(o *object) {
-	class := text(o.get("spec", "ingressClassName"))
-	notes := o.get("metadata", "annotations")
-	if class == "" {
-		class = text(field(notes, "kubernetes.io/ingress.class"))
-	}
-	b := premortem.Balancer{Deployment: c.deployment, Kind: "ingress", Pos: o.pos()}
-	switch {
-	case class == "alb":
-		b.Kind = "aws-alb"
-	case strings.Contains(class, "nginx"):
-		b.Kind = "nginx-ingress"
-	case class != "":
-		b.Kind = class
-	}
-	const attributes = "alb.ingress.kubernetes.io/load-balancer-attributes"
-	if m := idleAttribute.FindStringSubmatch(text(field(notes, attributes))); m != nil {
-		v, _ := strconv.ParseFloat(m[1], 64)
-		b.IdleTimeout = premortem.Setting[float64]{Value: v, Pos: o.where("metadata", "annotations", attributes)}
-	}
-	const read = "nginx.ingress.kubernetes.io/proxy-read-timeout"
-	if v, err := strconv.ParseFloat(text(field(notes, read)), 64); err == nil && b.Kind == "nginx-ingress" {
-		b.IdleTimeout = premortem.Setting[float64]{Value: v, Pos: o.where("metadata", "annotations", read)}
-	}
-	var to []string
-	backend := func(n *yaml.Node) {
-		name := text(field(n, "service", "name")) + text(field(n, "serviceName"))
-		if name != "" && !slices.Contains(to, name) {
-			to = append(to, name)
-		}
-	}
-	backend(o.get("spec", "defaultBackend"))
-	for _, r := range items(o.get("spec", "rules")) {
-		for _, p := range items(field(r, "http", "paths")) {
-			backend(field(p, "backend"))
-		}
-	}
-	for _, name := range to {
-		c.d.balancers = append(c.d.balancers, &balancer{Balancer: b, to: name})
-	}
-}
-
-// gatewayRoute makes a balancer for each service behind a route of the Gateway API.
-func (c *cluster) gatewayRoute(o *object) {
-	var to []string
-	for _, r := range items(o.get("spec", "rules")) {
-		for _, b := range items(field(r, "backendRefs")) {
-			kind, name := text(field(b, "kind")), text(field(b, "name"))
-			if name != "" && (kind == "" || kind == "Service") && !slices.Contains(to, name) {
-				to = append(to, name)
-			}
-		}
-	}
-	for _, name := range to {
-		c.d.balancers = append(c.d.balancers, &balancer{Balancer: premortem.Balancer{Deployment: c.deployment, Kind: "gateway", Pos: o.pos()}, to: name})
-	}
 }
 
 // cloudNative reads a PostgreSQL cluster of the CloudNativePG operator.

@@ -25,8 +25,12 @@ func (c *cluster) environment(w *workload, o *object, container []string) {
 			continue
 		}
 		s := premortem.EnvSet{Name: name, Source: "environment", Pos: o.where(sub("env", "["+name+"]", "name")...)}
-		if v := o.where(sub("env", "["+name+"]", "value")...); field(e, "value") != nil && v.File != s.Pos.File {
+		v := o.where(sub("env", "["+name+"]", "value")...)
+		if field(e, "value") != nil && v.File != s.Pos.File {
 			s.Pos = v // an overlay gives it another value
+		}
+		if value := text(field(e, "value")); value != "" {
+			c.d.credential(v.File, v, c.d.lineOf(v), name, value, "environment", c.deployment)
 		}
 		if c.envEntry(&s, e) {
 			sets = append(sets, s)

@@ -20,6 +20,11 @@ type serviceCode struct {
 	final  string                     // language of the image that runs, "" unknown
 	built  map[string]bool            // languages of the stages that build it
 	loads  map[string]map[string]bool // language → programs that the entry loads
+	takes  []string                   // what its image is built from, nil everything
+
+	looked   bool   // twin and programs are known
+	twin     string // another folder of the same name, "" none
+	programs int    // that its folder holds
 }
 
 // codeOfServices lists the services that have code, production's view first.
@@ -61,7 +66,7 @@ func (g *merger) owners(file string) []*serviceCode {
 	depth := -1
 	var out []*serviceCode
 	for _, s := range g.services {
-		if _, under := below(s.dir, file); !under && s.dir != "." {
+		if _, under := below(s.dir, file); !under && s.dir != "." || s.leftOut(file) {
 			continue
 		}
 		d := len(s.dir)
@@ -109,6 +114,7 @@ func (g *merger) running(file string) []premortem.Node {
 // readCode adds what the code needs, asks and answers.
 func (g *merger) readCode() {
 	g.services = g.codeOfServices()
+	g.takenByImages()
 	vars := map[[2]string]*premortem.EnvVar{}
 	var queries []foundQuery
 	for _, p := range g.project.paths {
@@ -136,6 +142,7 @@ func (g *merger) readCode() {
 		queries = append(queries, g.project.queries(m)...)
 	}
 	g.readPrograms(vars)
+	g.doubtReads(vars)
 	for _, k := range sortedPairs(vars) {
 		g.sys.Env = append(g.sys.Env, vars[k])
 	}

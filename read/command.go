@@ -25,6 +25,11 @@ func (g *merger) complete(w *workload) {
 			w.Provides = append(w.Provides, s)
 		}
 		w.Provides = lastImageWins(w.Provides)
+		g.imageEnv(w, st)
+		w.BuildArgs = g.buildArgs(w, st)
+		if st.check != nil && len(w.Probes) == 0 && !w.noCheck && g.kindOf(w.Deployment) == "compose" {
+			w.Probes = append(w.Probes, *st.check)
+		}
 		if !knownBase(base.base) && base.base != "" {
 			w.Opaque = append(w.Opaque, premortem.Opaque{Why: "base image " + base.base + " may set variables of its own", Pos: base.pos})
 		}
@@ -38,10 +43,16 @@ func (g *merger) complete(w *workload) {
 		w.Opaque = append(w.Opaque, premortem.Opaque{Why: "image " + ref + " is not built in this repository", Pos: w.Image.Pos})
 	}
 	w.Command = g.command(w, st)
+	w.Start = g.start(w, st)
 	for _, n := range w.needs {
-		if node := g.nodeOf(w.Deployment, n.name); node != "" && !slices.Contains(w.DependsOn, node) {
+		node := g.nodeOf(w.Deployment, n.name)
+		if node == "" {
+			continue
+		}
+		if !slices.Contains(w.DependsOn, node) {
 			w.DependsOn = append(w.DependsOn, node)
 		}
+		w.After = append(w.After, premortem.After{Node: node, Condition: n.condition})
 	}
 	svc := w.Service
 	g.sys.Services = append(g.sys.Services, &svc)
@@ -77,21 +88,7 @@ func (g *merger) nodeOf(deployment, name string) premortem.Node {
 // command resolves what starts a workload: the manifest's words over the image's,
 // and `npm start` where neither says anything.
 func (g *merger) command(w *workload, st *stage) premortem.Setting[[]string] {
-	var entry, cmd premortem.Setting[[]string]
-	if st != nil {
-		entry, cmd = st.entry, st.command
-	}
-	if w.entrypoint.Set() {
-		entry, cmd = w.entrypoint, premortem.Setting[[]string]{}
-	}
-	if w.command.Set() {
-		cmd = w.command
-	}
-	pos := cmd.Pos
-	if !cmd.Set() {
-		pos = entry.Pos
-	}
-	args := append(slices.Clone(entry.Value), cmd.Value...)
+	args, pos := startArgs(w, st)
 	if len(args) == 0 {
 		p := g.packages[w.Dir]
 		if p == nil || w.Static || !p.scripts["start"].Set() || st != nil {

@@ -238,12 +238,17 @@ func (l *composeLoad) workload(name string, c types.ServiceConfig) *workload {
 		w.command = premortem.Setting[[]string]{Value: maskArgs(c.Command), Pos: l.pos(name, "command")}
 	}
 	l.health(w, name, c.HealthCheck)
+	l.run(w, name, c)
 	for _, dep := range sortedKeys(c.DependsOn) {
 		pos := l.pos(name, "depends_on", dep)
 		if _, ok := l.at("services", name, "depends_on", dep); !ok {
 			pos = l.listPos(name, "depends_on", -1, dep)
 		}
-		w.needs = append(w.needs, need{dep, pos})
+		n := need{name: dep, pos: pos}
+		if at, ok := l.at("services", name, "depends_on", dep, "condition"); ok {
+			n.condition = premortem.Setting[string]{Value: c.DependsOn[dep].Condition, Pos: at}
+		}
+		w.needs = append(w.needs, n)
 	}
 	l.environment(w, name, c)
 	return w
@@ -293,12 +298,8 @@ func (l *composeLoad) build(w *workload, name string, b *types.BuildConfig) {
 		w.Dockerfile = join(w.context, df)
 	}
 	w.pinned = b.Dockerfile != ""
-	w.args = map[string]string{}
-	for k, v := range b.Args {
-		if v != nil {
-			w.args[k] = *v
-		}
-	}
+	w.built = true
+	l.given(w, name, b)
 }
 
 func (l *composeLoad) scale(w *workload, name string, c types.ServiceConfig) {

@@ -34,8 +34,10 @@ func (l *composeLoad) environment(w *workload, name string, c types.ServiceConfi
 			}
 		} else {
 			from := plainSource
-			if written && strings.Contains(raw, "$") {
+			if written && (strings.Contains(raw, "$") || raw == key) { // filled in, or passed on, from .env
 				from = secretSource
+			} else if written {
+				l.d.credential(s.Pos.File, s.Pos, l.d.lineOf(s.Pos), key, *value, "environment", l.name)
 			}
 			keep(&s, *value, from)
 		}

@@ -8,7 +8,11 @@ import (
 )
 
 // schema is the database while migrations are applied to it.
-type schema struct{ tables []*premortem.Table }
+type schema struct {
+	tables []*premortem.Table
+	models map[string]*djangoModel // by "app.model" in lower case
+	mysql  bool                    // the file at hand is for MySQL
+}
 
 // statement applies one statement of a migration. Statements that do not change
 // tables or indexes are ignored.
@@ -221,6 +225,11 @@ func (p *ddl) reference(t *premortem.Table, cols []string, pos premortem.Pos) {
 		}
 	}
 	t.Foreign = append(t.Foreign, f)
+	if p.schema.mysql && len(cols) > 0 && !slices.ContainsFunc(t.Indexes, func(ix premortem.Index) bool {
+		return len(ix.Columns) >= len(cols) && slices.Equal(ix.Columns[:len(cols)], cols)
+	}) {
+		p.addKey(t, "", cols, false, false, pos) // InnoDB makes the index itself
+	}
 }
 
 // columnWords end the type of a column.

@@ -37,6 +37,7 @@ func describe(s *premortem.System) string {
 	}
 	for _, v := range s.Balancers {
 		p("balancer %s %s to %s at %s%s", v.Deployment, v.Kind, v.To, v.Pos, opt("idle", v.IdleTimeout))
+		describeBalancer(p, v)
 	}
 	for _, v := range s.Dependencies {
 		p("dependency %s -> %s at %s%s%s%s%s%s", v.From, v.To, v.Pos, opt("env", v.Env), opt("pool", v.Pool), word(" pool_env=", v.PoolEnv), opt("timeout", v.Timeout), opt("retries", v.Retries))
@@ -53,6 +54,7 @@ func describe(s *premortem.System) string {
 	for _, v := range s.Images {
 		p("image %s %s %s at %s%s%s%s final=%v", v.Deployment, v.Service, v.Ref, v.Pos, word(" tag=", v.Tag), word(" digest=", v.Digest), word(" stage=", v.Stage), v.Final)
 	}
+	describePipelines(p, s)
 	describeCode(p, s)
 	return b.String()
 }
@@ -76,6 +78,7 @@ func describeService(p func(string, ...any), v *premortem.Service) {
 	if v.Static {
 		p("  static")
 	}
+	describeDeploy(p, v)
 	for _, e := range v.Provides {
 		state := ""
 		if e.Empty {
@@ -116,6 +119,7 @@ func describeCode(p func(string, ...any), s *premortem.System) {
 	}
 	for _, m := range s.Migrations {
 		p("migration %s %s", m.Pos.File, m.Runner)
+		describeStatements(p, s, m)
 	}
 	for _, q := range s.Queries {
 		flags := ""
@@ -141,7 +145,28 @@ func describeCode(p func(string, ...any), s *premortem.System) {
 	for _, r := range s.Routes {
 		p("route %s %s at %s-%d", r.Service, r.Name(), r.Pos, r.End)
 	}
+	describeTraffic(p, s)
 	describeConfig(p, s)
+}
+
+// describeStatements speaks in archives that hold migrations alone.
+func describeStatements(p func(string, ...any), s *premortem.System, m *premortem.Migration) {
+	if len(s.Services) > 0 {
+		return
+	}
+	if m.Dialect != "" || m.LockTimeout.Set() {
+		p("  dialect %q%s", m.Dialect, opt("lock_timeout", m.LockTimeout))
+	}
+	for _, st := range m.Statements {
+		tx, down := "alone", ""
+		if st.InTx {
+			tx = "in tx"
+		}
+		if st.Down {
+			down = " down"
+		}
+		p("  %d %s%s: %s%s", st.Pos.Line, tx, down, strings.Join(strings.Fields(st.SQL), " "), word(" was ", st.Was))
+	}
 }
 
 func describeConfig(p func(string, ...any), s *premortem.System) {

@@ -2,6 +2,7 @@ package read
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"path"
@@ -23,6 +24,8 @@ type dockerfile struct {
 	path   string
 	stages []*stage
 	lines  []string
+	takes  []string // folders and files of the build context that any stage copies
+	layers []premortem.Layer
 }
 
 // stage is one FROM of a Dockerfile with its ARGs expanded by their defaults.
@@ -35,19 +38,30 @@ type stage struct {
 	quote   string
 	workdir string
 	copies  []copied
+	globs   []copied // patterns of the context
 	env     []envLiteral
 	expose  []premortem.Setting[int]
 	entry   premortem.Setting[[]string]
 	command premortem.Setting[[]string]
 	unknown []string // variables of base that have no default
 	cmdHere bool     // CMD stands in this stage, so its ENTRYPOINT keeps it
+	args    []buildArg
+	runs    []runStep
+	feeds   []*stage // from which it copies
+	signal  premortem.Setting[string]
+	check   *premortem.Probe // HEALTHCHECK, nil none
 }
 
-// copied says that a folder or file of the build context is in the image.
-type copied struct{ from, to string }
+// copied says that a folder or file of the build context is in the image. Of a
+// pattern, to is the folder.
+type copied struct {
+	from, to string
+	pos      premortem.Pos
+}
 
 type envLiteral struct {
 	name, value string
+	raw         string // before variables were filled in
 	pos         premortem.Pos
 }
 
@@ -63,6 +77,10 @@ var Dockerfile = add(Reader{
 	},
 	Wants: isDockerfile,
 	Read:  readDockerfile,
+	Whole: func(_ context.Context, t *Tree, d *Draft) error {
+		d.tree = t // what a build copies is known once services are
+		return nil
+	},
 })
 
 func isDockerfile(p string) bool {
@@ -79,6 +97,14 @@ func readDockerfile(f File, d *Draft) error {
 	}
 	d.dockerfiles = append(d.dockerfiles, df)
 	for _, st := range df.stages {
+		for _, e := range st.env {
+			if e.pos.Line >= st.pos.Line { // not one that it inherits
+				d.credential(f.Path, e.pos, df.lines[e.pos.Line-1], e.name, e.raw, "Dockerfile ENV", "")
+			}
+		}
+		for _, a := range st.args {
+			d.credential(f.Path, a.pos, df.lines[a.pos.Line-1], a.name, a.value, "Dockerfile ARG", "")
+		}
 		if len(st.unknown) > 0 {
 			slices.Sort(st.unknown)
 			d.miss(st.pos, "the base image is not known: ARG "+strings.Join(st.unknown, ", ")+" has no default")
@@ -105,6 +131,7 @@ func parseDockerfile(f File) (*dockerfile, error) {
 	for i, s := range stages {
 		df.stages = append(df.stages, df.stage(i, s, global, lex))
 	}
+	df.layers = df.staleLayers(stages)
 	return df, nil
 }
 
@@ -171,7 +198,9 @@ func (df *dockerfile) stage(i int, s instructions.Stage, global map[string]strin
 	env := map[string]string{}
 	if p := st.parent; p != nil {
 		st.workdir, st.entry, st.command = p.workdir, p.entry, p.command
+		st.signal, st.check = p.signal, p.check
 		st.copies = append(st.copies, p.copies...)
+		st.globs = append(st.globs, p.globs...)
 		st.expose = append(st.expose, p.expose...)
 		st.env = append(st.env, p.env...)
 		for _, e := range p.env {
@@ -180,6 +209,7 @@ func (df *dockerfile) stage(i int, s instructions.Stage, global map[string]strin
 	}
 	for _, c := range s.Commands {
 		df.apply(st, c, env, global, lex)
+		df.step(st, c, env, global)
 	}
 	return st
 }
@@ -194,7 +224,7 @@ func (df *dockerfile) apply(st *stage, c instructions.Command, env, global map[s
 	case *instructions.EnvCommand:
 		for _, kv := range c.Env {
 			env[kv.Key] = word(kv.Value)
-			st.env = append(st.env, envLiteral{kv.Key, env[kv.Key], df.find(pos, c.Location(), kv.Key)})
+			st.env = append(st.env, envLiteral{kv.Key, env[kv.Key], kv.Value, df.find(pos, c.Location(), kv.Key)})
 		}
 	case *instructions.WorkdirCommand:
 		dir := word(c.Path)
@@ -210,9 +240,9 @@ func (df *dockerfile) apply(st *stage, c instructions.Command, env, global map[s
 			}
 		}
 	case *instructions.CopyCommand:
-		df.addCopies(st, c.SourcePaths, c.DestPath, c.From, word)
+		df.addCopies(st, c.SourcePaths, c.DestPath, c.From, pos, word)
 	case *instructions.AddCommand:
-		df.addCopies(st, c.SourcePaths, c.DestPath, "", word)
+		df.addCopies(st, c.SourcePaths, c.DestPath, "", pos, word)
 	case *instructions.EntrypointCommand:
 		st.entry = premortem.Setting[[]string]{Value: execForm(c.CmdLine, c.PrependShell), Pos: pos}
 		if !st.cmdHere { // an ENTRYPOINT resets an inherited CMD
@@ -225,31 +255,38 @@ func (df *dockerfile) apply(st *stage, c instructions.Command, env, global map[s
 }
 
 // addCopies follows COPY, also through earlier stages, back to the build context.
-func (df *dockerfile) addCopies(st *stage, sources []string, dest, from string, word func(string) string) {
+func (df *dockerfile) addCopies(st *stage, sources []string, dest, from string, pos premortem.Pos, word func(string) string) {
 	dest = word(dest)
 	folder := strings.HasSuffix(dest, "/") || dest == "." || len(sources) > 1
 	if !strings.HasPrefix(dest, "/") {
 		dest = path.Join(st.workdir, dest)
 	}
+	folder = folder || path.Clean(dest) == path.Clean(st.workdir) // it exists
 	for _, src := range sources {
 		src = word(src)
-		if strings.Contains(src, "://") || strings.ContainsAny(src, "*?[") {
+		if from == "" {
+			df.takes = append(df.takes, plainFolder(src))
+		}
+		if strings.Contains(src, "://") {
+			continue
+		}
+		several := strings.ContainsAny(src, "*?[")
+		if from == "" && several {
+			st.globs = append(st.globs, copied{contextPath(src), path.Clean(dest), pos})
 			continue
 		}
 		if from == "" {
-			src = path.Clean(strings.TrimPrefix(path.Clean("/"+src), "/"))
-			if src == "" {
-				src = "."
-			}
-			st.copies = append(st.copies, copied{src, destOf(src, dest, folder)})
+			src = contextPath(src)
+			st.copies = append(st.copies, copied{src, destOf(src, dest, folder), pos})
 			continue
 		}
 		for _, earlier := range df.stages {
 			if !strings.EqualFold(earlier.name, from) && strconv.Itoa(earlier.number) != from {
 				continue
 			}
-			if repo, ok := earlier.fromContext(src); ok {
-				st.copies = append(st.copies, copied{repo, destOf(src, dest, folder)})
+			st.feeds = append(st.feeds, earlier)
+			if repo, ok := earlier.fromContext(src); ok && !several {
+				st.copies = append(st.copies, copied{repo, destOf(src, dest, folder), pos})
 			}
 		}
 	}

@@ -25,11 +25,13 @@ type Draft struct {
 	programs     []*program
 	goModules    []goModule
 	sqlFiles     []*sqlFile
+	djangoModels map[string]*djangoModel // after migrate
 	manifests    []*manifest
 	builds       []imageBuild
 	composeNames []premortem.Setting[string]
 	configs      []*config
 	servers      []*premortem.Server
+	locked       []lockedVersion
 	calls        []*premortem.Call
 	retries      []*premortem.Retry
 	transactions []*premortem.Transaction
@@ -37,10 +39,17 @@ type Draft struct {
 	installs     []*premortem.Install
 	baked        []*premortem.Baked
 	pipeline     []*premortem.PipelineUse
+	flows        []*workflowFile
+	proxies      []*proxyFile
+	poolFiles    []*iniFile
+	poolers      []*premortem.Pooler
+	jobInstalls  []jobInstall
 	credentials  []*premortem.Credential
+	certificates []*premortem.Certificate
 	suppressions []premortem.Suppression
 	unread       []premortem.Unread
 	fatal        error // premortem.yaml is wrong
+	tree         *Tree // set once all files are read
 }
 
 // miss records a place that matters and was not understood.
@@ -70,6 +79,7 @@ func (d *Draft) join(o *Draft) {
 	d.composeNames = append(d.composeNames, o.composeNames...)
 	d.configs = append(d.configs, o.configs...)
 	d.servers = append(d.servers, o.servers...)
+	d.locked = append(d.locked, o.locked...)
 	d.calls = append(d.calls, o.calls...)
 	d.retries = append(d.retries, o.retries...)
 	d.transactions = append(d.transactions, o.transactions...)
@@ -77,7 +87,13 @@ func (d *Draft) join(o *Draft) {
 	d.installs = append(d.installs, o.installs...)
 	d.baked = append(d.baked, o.baked...)
 	d.pipeline = append(d.pipeline, o.pipeline...)
+	d.flows = append(d.flows, o.flows...)
+	d.proxies = append(d.proxies, o.proxies...)
+	d.poolFiles = append(d.poolFiles, o.poolFiles...)
+	d.poolers = append(d.poolers, o.poolers...)
+	d.jobInstalls = append(d.jobInstalls, o.jobInstalls...)
 	d.credentials = append(d.credentials, o.credentials...)
+	d.certificates = append(d.certificates, o.certificates...)
 	d.suppressions = append(d.suppressions, o.suppressions...)
 	d.unread = append(d.unread, o.unread...)
 	if d.fatal == nil {
@@ -90,25 +106,33 @@ func (d *Draft) join(o *Draft) {
 // ties it to code and to the other deployments.
 type workload struct {
 	premortem.Service
-	name       string // as the deployment calls it
-	plain      string // as its file calls it, before prefixes
-	kind       string // of the store it is, "" a service
-	context    string // build context, "" none
-	target     string // stage that is built, "" the last
-	args       map[string]string
+	name       string                      // as the deployment calls it
+	plain      string                      // as its file calls it, before prefixes
+	kind       string                      // of the store it is, "" a service
+	context    string                      // build context, "" none
+	target     string                      // stage that is built, "" the last
 	entrypoint premortem.Setting[[]string] // what the manifest puts over the image's
 	command    premortem.Setting[[]string]
 	hosts      []string // names under which others reach it
 	needs      []need   // names of what it is started after
 	memory     premortem.Setting[int64]
 	port       premortem.Setting[int]
-	pinned     bool // Dockerfile was named, not guessed
+	pinned     bool          // Dockerfile was named, not guessed
+	init       premortem.Pos // what puts another process 1 before it, zero nothing
+	stopSignal premortem.Setting[string]
+	noCheck    bool // the manifest turns the image's health check off
+	built      bool // the deployment builds the image, with the arguments in given
+	given      []premortem.EnvSet
+	mounts     []copied // files of the repository that are mounted
+	pod        *object  // it was made of, nil outside of a cluster
+	podPath    []string // of the pod's spec in it
 }
 
 // need is a name that a workload refers to, with the line that does.
 type need struct {
-	name string
-	pos  premortem.Pos
+	name      string
+	pos       premortem.Pos
+	condition premortem.Setting[string] // how far the other must be, silent nothing is said
 }
 
 // balancer is a Balancer that names its target as its deployment does.
@@ -130,6 +154,8 @@ type imageBuild struct {
 	dockerfile string
 	context    string
 	pos        premortem.Pos
+	args       []premortem.EnvSet // what it passes to the Dockerfile
+	open       bool               // some of its arguments are computed
 }
 
 // lineOf quotes a line of a manifest, "" for one of another file.

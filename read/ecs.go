@@ -24,6 +24,10 @@ type ecsTask struct {
 	most       premortem.Setting[int]
 	surge      premortem.Setting[float64]
 	line       func(word string) premortem.Pos
+	fargate    bool
+	fewest     premortem.Setting[int]
+	hops       []premortem.Hop
+	exposed    premortem.Setting[string]
 }
 
 // ecsSidecars are containers beside the application.
@@ -100,6 +104,7 @@ func (t *ecsTask) workload() *workload {
 	if m := probeURL.FindStringSubmatch(check); m != nil && m[1] != "" {
 		w.Health = premortem.Setting[string]{Value: m[1], Pos: t.line("healthCheck")}
 	}
+	t.life(w, c)
 	t.environment(w, c)
 	return w
 }
@@ -167,8 +172,14 @@ func (m *tfModule) taskDefinition(deployment string, b *hclsyntax.Block) {
 		return
 	}
 	t := &ecsTask{deployment: deployment, name: m.text(b.Body, "family").Value, pos: pos, containers: list}
-	t.line = func(word string) premortem.Pos { return m.lineWith(word, m.pos(a.SrcRange)) }
+	t.line = func(word string) premortem.Pos { return m.lineWithin(word, a.SrcRange) }
 	t.size(m.text(b.Body, "cpu"), m.text(b.Body, "memory"))
+	if a := b.Body.Attributes["requires_compatibilities"]; a != nil {
+		for _, e := range tfElements(m.value(a.Expr)) {
+			s, _ := tfString(e)
+			t.fargate = t.fargate || s == "FARGATE"
+		}
+	}
 	if t.name == "" {
 		t.name = b.Labels[1]
 	}
@@ -180,6 +191,7 @@ func (m *tfModule) taskDefinition(deployment string, b *hclsyntax.Block) {
 				t.name = name
 			}
 			t.replicas = intOf(m.text(s.Body, "desired_count"))
+			m.registered(t, s)
 			if pct := intOf(m.text(s.Body, "deployment_maximum_percent")); pct.Set() && pct.Value >= 100 {
 				t.surge = premortem.Setting[float64]{Value: float64(pct.Value-100) / 100, Pos: pct.Pos}
 			}
@@ -213,7 +225,7 @@ func (m *tfModule) scaling(t *ecsTask, service string) {
 		}
 		t.most = intOf(m.text(b.Body, "max_capacity"))
 		if low := intOf(m.text(b.Body, "min_capacity")); low.Set() {
-			t.replicas = low
+			t.replicas, t.fewest = low, low
 		}
 	}
 }

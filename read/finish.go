@@ -46,9 +46,13 @@ func (d *Draft) finish() *premortem.System {
 		g.findCode(w)
 	}
 	g.shareCode()
+	g.proxies()
 	for _, w := range g.each() {
 		g.complete(w)
 	}
+	g.imageBuilds()
+	g.pipelines()
+	g.settleCredentials()
 	g.addBalancers()
 	g.sys.Tables, g.sys.Migrations = d.migrate()
 	g.readCode()
@@ -56,11 +60,13 @@ func (d *Draft) finish() *premortem.System {
 	g.images()
 	g.otherLanguages()
 	g.dependencies()
+	g.poolers()
 	g.name()
 	if d.fatal == nil {
 		g.wishes()
 	}
 	g.traffic()
+	g.onceEach()
 	g.sys.Suppressions = append(g.sys.Suppressions, d.suppressions...)
 	g.sys.Unread = slices.Clone(d.unread)
 	tidy(g.sys)

@@ -15,7 +15,7 @@ import (
 func fuzzReader(f *testing.F, r *Reader, name string) {
 	files, _ := filepath.Glob("testdata/*/*.txtar")
 	for _, file := range files {
-		arc, err := txtar.ParseFile(file)
+		arc, err := parseArchive(file)
 		if err != nil {
 			f.Fatal(err)
 		}

@@ -37,7 +37,8 @@ func readGitLab(f File, d *Draft) error {
 		g := &gitlabRun{f: f, d: d}
 		g.image(field(doc, "image"), global, nil)
 		g.image(field(doc, "default", "image"), global, nil)
-		g.script(field(doc, "before_script"), global)
+		g.script("", field(doc, "before_script"), global)
+		g.literals(global)
 		for _, job := range entries(doc) {
 			if gitlabWords[job.key.Value] || deref(job.value).Kind != yaml.MappingNode {
 				continue
@@ -45,8 +46,9 @@ func readGitLab(f File, d *Draft) error {
 			own := field(job.value, "variables")
 			g.image(field(job.value, "image"), own, global)
 			for _, key := range []string{"before_script", "script"} {
-				g.script(field(job.value, key), own, global)
+				g.script(job.key.Value, field(job.value, key), own, global)
 			}
+			g.literals(own)
 		}
 	}
 	return err
@@ -85,7 +87,7 @@ func (g *gitlabRun) image(n *yaml.Node, scopes ...*yaml.Node) {
 	}
 }
 
-func (g *gitlabRun) script(n *yaml.Node, scopes ...*yaml.Node) {
+func (g *gitlabRun) script(job string, n *yaml.Node, scopes ...*yaml.Node) {
 	lines := items(n)
 	if text(n) != "" {
 		lines = []*yaml.Node{n}
@@ -97,5 +99,6 @@ func (g *gitlabRun) script(n *yaml.Node, scopes ...*yaml.Node) {
 		run := *l
 		run.Value = gitlabExpand(l.Value, scopes...)
 		dockerBuilds(g.f, g.d, &run)
+		g.uses(job, l, l.Value, scopes)
 	}
 }

@@ -35,10 +35,36 @@ func (r *goReader) getenv(c *ast.CallExpr, name string) {
 // it on: inside if os.Getenv("X") == "1" { … }.
 func (r *goReader) switched(n ast.Node) bool {
 	for p := r.parents[n]; p != nil; n, p = p, r.parents[p] {
-		iff, ok := p.(*ast.IfStmt)
-		if ok && iff.Body == n && r.switches(iff.Cond) {
-			return true
+		switch p := p.(type) {
+		case *ast.IfStmt:
+			if p.Body == n && (r.switches(p.Cond) || chooses(p.Cond)) {
+				return true
+			}
+		case *ast.CaseClause: // of switch kind { case "s3": … }
+			for _, e := range p.List {
+				if settingName(e) {
+					return true
+				}
+			}
 		}
+	}
+	return false
+}
+
+// chooses reports a condition that compares with the name of one way to do things:
+// the other ways need other variables.
+func chooses(e ast.Expr) bool {
+	b, ok := e.(*ast.BinaryExpr)
+	return ok && b.Op == token.EQL && settingName(b.Y) && !isEmptyLit(b.Y)
+}
+
+// settingName reports a text, or a constant that is called by a name of its own.
+func settingName(e ast.Expr) bool {
+	switch e := e.(type) {
+	case *ast.BasicLit:
+		return e.Kind == token.STRING
+	case *ast.Ident:
+		return upperEnv.MatchString(e.Name)
 	}
 	return false
 }

@@ -47,7 +47,8 @@ type goSite struct {
 
 // goWrapper is a function that reads the variable its parameter names.
 type goWrapper struct {
-	key, fallback int // parameters; fallback is -1 for none
+	key, fallback int  // parameters; fallback is -1 for none
+	variadic      bool // takes the names of others that may stand in
 	class         premortem.EnvClass
 }
 
@@ -68,8 +69,9 @@ type goReader struct {
 	parents map[ast.Node]ast.Node
 	consts  map[string]string
 	constAt map[string]int
-	blank   map[string]bool   // variables that hold one of the environment
-	prefix  map[string]string // router variable → path before its routes
+	blank   map[string]bool     // variables that hold one of the environment
+	prefix  map[string]string   // router variable → path before its routes
+	values  map[string]ast.Expr // name → what it is given, nil for more than one value
 }
 
 func readGo(f File, d *Draft) error {
@@ -106,6 +108,7 @@ func readGo(f File, d *Draft) error {
 		}
 		return true
 	})
+	r.readTraffic()
 	d.programs = append(d.programs, p)
 	return nil
 }

@@ -147,9 +147,20 @@ func (p *program) wrapped(w goWrapper, c goCall) {
 	if class == premortem.EnvUse {
 		class = softly(c.args[w.key])
 	}
-	p.read(c.args[w.key], class, c.line)
-	if n := len(p.reads); n > 0 {
-		p.reads[n-1].fn = c.fn
+	var others []string
+	for i := w.key + 1; i < len(c.args) && w.variadic; i++ {
+		if upperEnv.MatchString(c.args[i]) && strings.Contains(c.args[i], "_") {
+			others = append(others, c.args[i])
+		}
+	}
+	if len(others) > 0 {
+		class = premortem.EnvOpt // any of them will do
+	}
+	for _, name := range append(others, c.args[w.key]) {
+		p.read(name, class, c.line)
+		if n := len(p.reads); n > 0 {
+			p.reads[n-1].fn = c.fn
+		}
 	}
 }
 

@@ -31,11 +31,44 @@ func (r *goReader) query(c *ast.CallExpr, recv, name string) {
 		if q == nil {
 			return
 		}
+		q.All = q.Op == "select" && q.Table != "" && !aggregate.MatchString(q.SQL) && r.keepsRows(c, name)
 		if loop := r.rowLoop(c); loop != nil {
 			q.InLoop, q.Loop = true, r.at(loop)
 		}
 		return
 	}
+}
+
+// keepsRows reports a query whose rows all go into a slice: sqlx's Select, or a loop
+// of rows.Next() that appends.
+func (r *goReader) keepsRows(c *ast.CallExpr, name string) bool {
+	switch name {
+	case "Select", "SelectContext":
+		return true
+	case "Query", "QueryContext", "Queryx", "QueryxContext":
+	default:
+		return false
+	}
+	fn, found := r.enclosing(c), false
+	if fn == nil {
+		return false
+	}
+	ast.Inspect(fn, func(n ast.Node) bool {
+		loop, ok := n.(*ast.ForStmt)
+		if !ok || loop.Pos() < c.Pos() {
+			return true
+		}
+		if call, ok := loop.Cond.(*ast.CallExpr); !ok || !strings.HasSuffix(goName(call.Fun), ".Next") {
+			return true
+		}
+		ast.Inspect(loop.Body, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			found = found || ok && goName(call.Fun) == "append"
+			return true
+		})
+		return true
+	})
+	return found
 }
 
 // rowLoop returns the `for rows.Next()` around a call, nil for none.

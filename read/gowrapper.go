@@ -44,6 +44,9 @@ func (r *goReader) findWrappers() {
 			}
 		}
 		w.fallback = fallback
+		if last := fn.Type.Params.List; len(last) > 0 {
+			_, w.variadic = last[len(last)-1].Type.(*ast.Ellipsis)
+		}
 		r.golang.wrappers[fn.Name.Name] = w
 	}
 }

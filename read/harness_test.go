@@ -64,7 +64,7 @@ func TestEveryReaderIsDocumented(t *testing.T) {
 // the want section.
 func replay(t *testing.T, file string) {
 	t.Helper()
-	arc, err := txtar.ParseFile(file)
+	arc, err := parseArchive(file)
 	if err != nil {
 		t.Fatal(err)
 	}

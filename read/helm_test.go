@@ -12,7 +12,7 @@ import (
 func FuzzHelmTemplate(f *testing.F) {
 	files, _ := filepath.Glob("testdata/helm/*.txtar")
 	for _, file := range files {
-		arc, err := txtar.ParseFile(file)
+		arc, err := parseArchive(file)
 		if err != nil {
 			f.Fatal(err)
 		}

@@ -179,7 +179,11 @@ func (m *module) classify(start, end, depth int) premortem.EnvClass {
 	next, prev := m.tok(end), m.tok(start-1)
 	switch {
 	case next.is("||"), next.is("??"):
-		return m.defaultClass(end + 1)
+		class := m.defaultClass(end + 1)
+		if class == premortem.EnvUse && (prev.is("||") || prev.is("??")) {
+			return premortem.EnvOpt // a || X || undefined: the second choice
+		}
+		return class
 	case next.is("?"), next.is("&&"):
 		return premortem.EnvOpt
 	case prev.is("!") && m.tok(start-2).is("!"), prev.is("||"), prev.is("??"):

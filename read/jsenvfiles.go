@@ -16,6 +16,9 @@ func (p *project) inlines(file, name string) bool {
 			if m := p.modules[path.Join(dir, "next.config"+ext)]; m != nil {
 				return m.path != file && m.inlinedNames()[name]
 			}
+			if m := p.modules[path.Join(dir, "vite.config"+ext)]; m != nil && strings.HasPrefix(name, "VITE_") && m.path != file {
+				return strings.Contains(m.src, "process.env\"") || strings.Contains(m.src, "process.env'")
+			}
 		}
 		if dir == "." || dir == "/" {
 			return false

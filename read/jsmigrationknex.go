@@ -114,6 +114,10 @@ func (j *jsMigration) knexTyped(table, method, name string, named bool, rest map
 		}
 	}
 	if _, changes := rest["alter"]; changes {
+		j.add(sqlLine{"ALTER TABLE " + table + " ALTER COLUMN " + quoteIdent(name) + " TYPE " + typ, line})
+		if _, ok := rest["notNullable"]; ok {
+			j.add(sqlLine{"ALTER TABLE " + table + " ALTER COLUMN " + quoteIdent(name) + " SET NOT NULL", line})
+		}
 		return
 	}
 	def := quoteIdent(name) + " " + typ

@@ -5,6 +5,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/premortem/premortem"
 )
@@ -31,6 +32,13 @@ type module struct {
 	inlined map[string]bool // of a next.config: names that it puts into the code
 	routers map[string]bool
 	models  []*jsModel
+	src     string
+	light   bool // its tokens are made when they are asked for; see open
+	size    int  // tokens that a light module has
+	once    sync.Once
+	byName  map[string][]int  // functions by name, once they were asked for
+	words   map[string]bool   // names that occur, once one was asked for
+	fields  map[string]string // field → class that it holds, once one was asked for
 }
 
 // imported is a name of another module.
@@ -96,14 +104,35 @@ func isBuildConfig(p string) bool {
 	return false
 }
 
+// parseModule reads a file. A module that holds no fact comes back light.
 func parseModule(f File) *module {
-	ext := path.Ext(f.Path)
-	m := &module{
-		path: f.Path, lines: strings.Split(string(f.Data), "\n"), test: isTest(f.Path),
-		toks:    jsTokens(string(f.Data), ext != ".ts" && ext != ".mts" && ext != ".cts"),
+	src := string(f.Data)
+	buf := tokenPool.Get().(*[]jsToken)
+	defer tokenPool.Put(buf)
+	*buf = jsTokensInto((*buf)[:0], src, hasElements(f.Path))
+	m := newModule(f.Path, src, *buf)
+	m.names()
+	if m.test || !m.tells() {
+		m.lighten()
+		return m
+	}
+	m.toks = slices.Clone(m.toks)
+	m.unfold()
+	m.env = m.envUses()
+	return m
+}
+
+func newModule(file, src string, toks []jsToken) *module {
+	return &module{
+		path: file, src: src, test: isTest(file), toks: toks,
 		imports: map[string]imported{}, exports: map[string]string{}, froms: map[string]imported{}, vars: map[string][]span{},
 		routers: map[string]bool{},
 	}
+}
+
+// unfold finds the lines, functions and loops of a module.
+func (m *module) unfold() {
+	m.lines = strings.Split(m.src, "\n")
 	m.funcs = m.functions()
 	bodies := make([]span, len(m.funcs))
 	for i, fn := range m.funcs {
@@ -116,11 +145,6 @@ func parseModule(f File) *module {
 		bodies = append(bodies, l.body)
 	}
 	m.loopOf = innermost(len(m.toks), bodies)
-	m.names()
-	if !m.test {
-		m.env = m.envUses()
-	}
-	return m
 }
 
 // names finds imports, exports and variables.
@@ -305,11 +329,12 @@ func (m *module) initialiser(name string, before int) (span, bool) {
 
 // pos is the place of a token.
 func (m *module) pos(i int) premortem.Pos {
+	m.open()
 	return premortem.Pos{File: m.path, Line: min(max(m.tok(i).line, 1), max(len(m.lines), 1))}
 }
 
 // quote is the source line of a token, trimmed and with secrets masked.
-func (m *module) quote(i int) string { return m.quoteLine(m.tok(i).line) }
+func (m *module) quote(i int) string { return m.quoteLine(m.open().tok(i).line) }
 
 func (m *module) quoteLine(n int) string {
 	if n < 1 || n > len(m.lines) {

@@ -13,6 +13,9 @@ type project struct {
 	packages map[string]*npmPackage // by name
 	models   map[string][]*jsModel  // by model name
 	style    namingStyle
+	made     map[*module]map[string]*jsMade // clients of modules, once they were asked for
+	logs     map[*module]map[string]*jsLogger
+	takes    map[*module]bool // whether a module imports a client, once it was asked
 }
 
 func newProject(modules []*module, packages []*npmPackage) *project {
@@ -105,8 +108,16 @@ type symbol struct {
 	name string
 }
 
-// lookup follows a name through imports and re-exports to where it is declared.
+// lookup follows a name through imports and re-exports to where it is declared,
+// and opens the module that it finds.
 func (p *project) lookup(m *module, name string) symbol {
+	s := p.trace(m, name)
+	s.m.open()
+	return s
+}
+
+// trace is lookup for those who need no token of a light module.
+func (p *project) trace(m *module, name string) symbol {
 	for range 8 {
 		im, ok := m.imports[name]
 		if !ok {
@@ -116,7 +127,7 @@ func (p *project) lookup(m *module, name string) symbol {
 		if target == nil {
 			return symbol{nil, name}
 		}
-		s, ok := p.exported(target, im.name, 0)
+		s, ok := p.exports(target, im.name, 0)
 		if !ok {
 			return symbol{target, name}
 		}
@@ -125,8 +136,15 @@ func (p *project) lookup(m *module, name string) symbol {
 	return symbol{m, name}
 }
 
-// exported finds what a module exports under a name.
+// exported finds what a module exports under a name, and opens where it is
+// declared.
 func (p *project) exported(m *module, name string, depth int) (symbol, bool) {
+	s, ok := p.exports(m, name, depth)
+	s.m.open()
+	return s, ok
+}
+
+func (p *project) exports(m *module, name string, depth int) (symbol, bool) {
 	if name == "*" {
 		name = "default" // require('./x') is what module.exports is
 	}
@@ -135,12 +153,12 @@ func (p *project) exported(m *module, name string, depth int) (symbol, bool) {
 	}
 	if im, ok := m.froms[name]; ok {
 		if target := p.resolve(m.path, im.from); target != nil && depth < 8 {
-			return p.exported(target, im.name, depth+1)
+			return p.exports(target, im.name, depth+1)
 		}
 	}
 	for _, star := range m.stars {
 		if target := p.resolve(m.path, star); target != nil && depth < 8 {
-			if s, ok := p.exported(target, name, depth+1); ok {
+			if s, ok := p.exports(target, name, depth+1); ok {
 				return s, true
 			}
 		}

@@ -1,6 +1,7 @@
 package read
 
 import (
+	"regexp"
 	"strings"
 
 	"github.com/premortem/premortem"
@@ -121,7 +122,7 @@ func (m *module) bound(name string) bool {
 
 // modelNamed finds the model that a name stands for in a module.
 func (p *project) modelNamed(m *module, name string) *jsModel {
-	s := p.lookup(m, name)
+	s := p.trace(m, name)
 	if s.m == nil {
 		return nil
 	}
@@ -191,6 +192,7 @@ func (m *module) modelQuery(model *jsModel, method, op string, i int, args []spa
 	}
 	q.Limit = !m.prop(opts, "limit").empty() || method == "findOne" || method == "findOrCreate" || method == "findByPk" || method == "count"
 	q.Offset = !m.prop(opts, "offset").empty()
+	q.All = method == "findAll"
 	if inc := m.prop(opts, "include"); inc.empty() {
 		q.SQL = m.sequelizeSQL(model, method, opts, cond, &q)
 	}
@@ -210,12 +212,16 @@ func (m *module) rawQuery(i int, arg span) (premortem.Query, bool) {
 	q := m.newQuery(i, facts.op, facts.table)
 	q.SQL = strings.Join(strings.Fields(text), " ")
 	q.Order, q.Limit, q.Offset = facts.order, facts.limit, facts.offset
+	q.All = q.Op == "select" && q.Table != "" && !aggregate.MatchString(q.SQL)
 	for _, p := range facts.preds {
 		q.Predicates = append(q.Predicates, premortem.Predicate{Expr: p.expr, Op: p.op,
 			Pos: premortem.Pos{File: m.path, Line: min(line+p.line-1, len(m.lines))}})
 	}
 	return q, true
 }
+
+// aggregate recognises a SELECT of one row: of counts, sums and constants.
+var aggregate = regexp.MustCompile(`(?i)^select (distinct )?(count|sum|max|min|avg|exists|coalesce ?\(? ?(count|sum|max|min|avg)|bool_or|bool_and|1\b)`)
 
 // sqlArgument returns the text of a literal, of a template with $n for its holes,
 // or of a constant of the module, and the line it starts on.

@@ -204,7 +204,7 @@ func (p *project) carryLoops(found []foundQuery) {
 			if t.kind != jsIdent || m.loopOf[i] < 0 || m.tok(i-1).is(".") || jsKeywords[t.text] || m.callOpen(i) < 0 {
 				continue
 			}
-			s := p.lookup(m, t.text)
+			s := p.trace(m, t.text)
 			if s.m == nil {
 				continue
 			}

@@ -99,7 +99,7 @@ func (p *project) router(m *module, name string, at int) (symbol, bool) {
 	if m.routers[name] {
 		return symbol{m, name}, true
 	}
-	if s := p.lookup(m, name); s.m != nil && s.m.routers[s.name] {
+	if s := p.trace(m, name); s.m != nil && s.m.routers[s.name] {
 		return s, true
 	}
 	if !routerNames[name] {
@@ -205,16 +205,16 @@ func (p *project) mounted(m *module, a span) (symbol, bool) {
 			if m.tok(a.lo + 4).is(".") {
 				name = m.tok(a.lo + 5).text
 			}
-			if s, ok := p.exported(target, name, 0); ok && s.m.routers[s.name] {
+			if s, ok := p.exports(target, name, 0); ok && s.m.routers[s.name] {
 				return s, true
 			}
 		}
 	case t.kind == jsIdent && a.hi-a.lo == 1:
-		return p.routerSymbol(p.lookup(m, t.text))
+		return p.routerSymbol(p.trace(m, t.text))
 	case t.kind == jsIdent && m.tok(a.lo+1).is(".") && a.hi-a.lo == 3:
 		if im, ok := m.imports[t.text]; ok {
 			if target := p.resolve(m.path, im.from); target != nil {
-				if s, ok := p.exported(target, m.tok(a.lo+2).text, 0); ok {
+				if s, ok := p.exports(target, m.tok(a.lo+2).text, 0); ok {
 					return p.routerSymbol(s)
 				}
 			}

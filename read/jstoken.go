@@ -7,7 +7,7 @@ import (
 )
 
 // jsKind is the kind of a JavaScript token.
-type jsKind int
+type jsKind uint8
 
 const (
 	jsIdent    jsKind = iota // names and keywords
@@ -20,11 +20,11 @@ const (
 
 // jsToken is one token of JavaScript or TypeScript.
 type jsToken struct {
-	kind  jsKind
 	text  string
 	line  int
-	match int  // bracket: its partner; template: its last token; else -1
-	up    int  // the bracket that encloses it, -1 at the top
+	match int // bracket: its partner; template: its last token; else -1
+	up    int // the bracket that encloses it, -1 at the top
+	kind  jsKind
 	nl    bool // a line break stands before it
 }
 
@@ -47,7 +47,12 @@ type jsScanner struct {
 
 // jsTokens splits source into tokens and pairs its brackets.
 func jsTokens(src string, jsx bool) []jsToken {
-	sc := &jsScanner{s: src, line: 1, jsx: jsx}
+	return jsTokensInto(make([]jsToken, 0, len(src)/6), src, jsx)
+}
+
+// jsTokensInto appends the tokens of source to an empty slice.
+func jsTokensInto(buf []jsToken, src string, jsx bool) []jsToken {
+	sc := &jsScanner{s: src, line: 1, jsx: jsx, toks: buf}
 	if strings.HasPrefix(src, "#!") {
 		sc.i = lineEnd(src, 0)
 	}
@@ -142,6 +147,11 @@ func (sc *jsScanner) token(c byte) {
 var jsOperators = []string{">>>=", "...", "===", "!==", "**=", "<<=", ">>>", "&&=", "||=", "??=", "=>", "==", "!=", "<=", "&&", "||", "??", "?.", "++", "--", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", "**"}
 
 func (sc *jsScanner) operator(rest string) {
+	switch rest[0] {
+	case '(', ')', '{', '}', '[', ']', ',', ';', ':', '@', '~':
+		sc.punct(rest[:1])
+		return
+	}
 	for _, op := range jsOperators {
 		if strings.HasPrefix(rest, op) {
 			if op == "?." && len(rest) > 2 && isDigit(rest[2]) {

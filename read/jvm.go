@@ -40,6 +40,7 @@ func readJvm(f File, d *Draft) error {
 		if strings.Contains(f.Path, "resources/") || strings.Contains(f.Path, "config/") {
 			p := newProgram(f, "java")
 			p.springConfig(base)
+			p.springServer(base, f)
 			d.programs = append(d.programs, p)
 		}
 		return nil
@@ -49,6 +50,9 @@ func readJvm(f File, d *Draft) error {
 	if !p.test {
 		p.javaEnv()
 		p.springRoutes()
+		p.bracketFuncs(p.springHandler)
+		p.blockTraffic(javaTraffic)
+		p.transactional()
 	}
 	d.programs = append(d.programs, p)
 	return nil

@@ -1,6 +1,7 @@
 package read
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -35,7 +36,9 @@ type codeScanner struct {
 
 // codeTokens splits source into tokens and pairs its brackets.
 func codeTokens(src string, style codeStyle) []jsToken {
-	sc := &codeScanner{jsScanner: jsScanner{s: src, line: 1, nl: true}, style: style}
+	buf := tokenPool.Get().(*[]jsToken)
+	defer tokenPool.Put(buf)
+	sc := &codeScanner{jsScanner: jsScanner{s: src, line: 1, nl: true, toks: (*buf)[:0]}, style: style}
 	if style.php {
 		sc.html()
 	}
@@ -43,7 +46,8 @@ func codeTokens(src string, style codeStyle) []jsToken {
 		sc.one()
 	}
 	pairBrackets(sc.toks)
-	return sc.toks
+	*buf = sc.toks
+	return slices.Clone(sc.toks)
 }
 
 // html skips text up to the next opening tag.

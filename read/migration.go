@@ -1,50 +1,41 @@
 package read
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"path"
-	"slices"
+	"regexp"
 	"strings"
 
 	"github.com/premortem/premortem"
 )
-
-// sqlFile is a migration, or a dump of the whole schema.
-type sqlFile struct {
-	path       string
-	runner     string
-	dump       bool // describes the schema instead of changing it
-	statements [][]sqlToken
-}
 
 // Migrations reads SQL migrations in the order in which their runner applies them.
 var Migrations = add(Reader{
 	Name: "sql-migrations",
 	Doc: premortem.Doc{
 		Title:  "SQL migrations",
-		Why:    "They are the only place in a repository that says which indexes production has.",
-		When:   "SQL files in folders called migrations, migrate, migration or drizzle, of Prisma, Flyway, goose, dbmate, golang-migrate, node-pg-migrate and Supabase, and the plain calls of Sequelize, Knex and TypeORM; without any of those a schema.sql, structure.sql or init.sql.",
-		Silent: "Down migrations and down sections, seeds and fixtures, and what a migration computes.",
+		Why:    "They are the only place in a repository that says which indexes production has, and what the next deploy does to its tables.",
+		When:   "SQL files in folders called migrations, migrate, migration, changelog or drizzle, and files named as Flyway names them: of Prisma, Flyway, goose, dbmate, golang-migrate, sql-migrate, tern, node-pg-migrate, Drizzle, Liquibase and Supabase, and the plain calls of Sequelize, Knex, TypeORM and node-pg-migrate; without any of those a schema.sql, structure.sql or init.sql. Each statement is kept with its line and whether the runner puts it into a transaction. Files for other databases are left out where there are some for PostgreSQL.",
+		Silent: "Down migrations, seeds and fixtures, and what a migration computes.",
 		Fix:    "Keep migrations as SQL, or commit the schema dump beside them.",
 	},
 	Wants: func(p string) bool { return path.Ext(p) == ".sql" && (isMigration(p) || isSchemaDump(p)) },
 	Read: func(f File, d *Draft) error {
-		text, runner := upSection(string(f.Data), f.Path)
-		d.sqlFiles = append(d.sqlFiles, &sqlFile{
-			path: f.Path, runner: runner, dump: !isMigration(f.Path), statements: sqlStatements(sqlTokens(text)),
-		})
+		d.sqlFiles = append(d.sqlFiles, sqlMigration(f.Path, string(f.Data)))
 		return nil
 	},
-	Whole: func(_ context.Context, _ *Tree, d *Draft) error {
+	Whole: func(_ context.Context, t *Tree, d *Draft) error {
 		seen := map[string]bool{}
+		modes := d.runnerModes()
 		for _, m := range d.modules {
 			if !isMigration(m.path) || m.test || !m.isMigration() {
 				continue
 			}
 			f, whole := m.migration()
 			if f != nil {
+				if modes[f.runner] {
+					f.tx = txNone
+				}
 				d.sqlFiles = append(d.sqlFiles, f)
 			}
 			if dir := path.Dir(m.path); !whole && !seen[dir] {
@@ -52,9 +43,21 @@ var Migrations = add(Reader{
 				d.miss(premortem.Pos{File: m.path, Line: 1}, "migrations that are programs are not evaluated: the schema may have more tables and indexes")
 			}
 		}
+		t.runnerFiles(d)
 		return nil
 	},
 })
+
+// sqlMigration reads one file of SQL.
+func sqlMigration(file, text string) *sqlFile {
+	up, down, line, runner := sqlSections(text, file)
+	f := &sqlFile{path: file, runner: runner, dump: !isMigration(file), tx: txOf(runner, text), dialect: dialectOf(file, text)}
+	f.steps = stepsIn(up, 1, false)
+	if down != "" && !f.dump {
+		f.steps = append(f.steps, stepsIn(down, line, true)...)
+	}
+	return f
+}
 
 // isMigration reports a module that changes a schema when it is run.
 func (m *module) isMigration() bool {
@@ -69,151 +72,83 @@ func (m *module) isMigration() bool {
 	return false
 }
 
-func isMigration(p string) bool {
-	segs := strings.Split(path.Dir(p), "/")
-	found := false
-	for _, s := range segs {
-		switch strings.ToLower(s) {
-		case "migrations", "migration", "migrate", "drizzle", "changelog":
-			found = true
-		case "seeds", "seed", "seeders", "fixtures", "test", "tests", "testdata", "__tests__", "down", "rollback", "undo":
-			return false
-		}
-	}
-	base := path.Base(p)
-	if strings.HasSuffix(base, ".down.sql") || base == "down.sql" {
-		return false
-	}
-	if len(base) > 1 && base[0] == 'U' && strings.Contains(base, "__") && base[1] >= '0' && base[1] <= '9' {
-		return false // Flyway's undo
-	}
-	return found
-}
-
-func isSchemaDump(p string) bool {
-	if strings.Contains(p, "docker-entrypoint-initdb.d/") || strings.Contains(p, "initdb") {
-		return true
-	}
-	switch strings.ToLower(path.Base(p)) {
-	case "schema.sql", "structure.sql", "init.sql", "tables.sql":
-		return true
-	}
-	return false
-}
-
-// downMarks start the part of a migration that takes it back.
-var downMarks = []struct{ text, runner string }{
-	{"-- +goose Down", "goose"}, {"-- migrate:down", "dbmate"}, {"-- +migrate Down", "sql-migrate"},
-	{"---- create above / drop below ----", "tern"}, {"-- Down Migration", "node-pg-migrate"}, {"--//@UNDO", "mybatis"},
-}
-
-// upSection cuts the down part and names the runner. Lines keep their numbers.
-func upSection(text, file string) (up, runner string) {
-	for _, m := range downMarks {
-		if before, _, ok := strings.Cut(text, m.text); ok {
-			return before, m.runner
-		}
-	}
-	base := path.Base(file)
-	switch {
-	case strings.Contains(text, "-- +goose Up"):
-		return text, "goose"
-	case strings.Contains(text, "-- migrate:up"):
-		return text, "dbmate"
-	case base == "migration.sql" && strings.Contains(file, "prisma/"):
-		return text, "prisma"
-	case strings.Contains(base, "__") && (base[0] == 'V' || base[0] == 'R'):
-		return text, "flyway"
-	case strings.HasSuffix(base, ".up.sql"):
-		return text, "golang-migrate"
-	case strings.Contains(file, "drizzle/"):
-		return text, "drizzle"
-	case strings.Contains(file, "supabase/"):
-		return text, "supabase"
-	}
-	return text, "sql"
-}
-
-// migrate applies the migrations in order and returns the schema. Dumps count only
-// when there are no migrations that make tables.
-func (d *Draft) migrate() ([]*premortem.Table, []*premortem.Migration) {
-	var files, dumps []*sqlFile
-	for _, f := range d.sqlFiles {
-		if f.dump {
-			dumps = append(dumps, f)
-		} else {
-			files = append(files, f)
-		}
-	}
-	order := func(fs []*sqlFile) {
-		slices.SortStableFunc(fs, func(a, b *sqlFile) int {
-			return cmp.Or(compareBool(repeatable(a.path), repeatable(b.path)), naturalCompare(a.path, b.path))
-		})
-	}
-	order(files)
-	order(dumps)
-	var migrations []*premortem.Migration
-	for _, f := range files {
-		migrations = append(migrations, &premortem.Migration{Pos: premortem.Pos{File: f.path, Line: 1}, Runner: f.runner})
-	}
-	s := &schema{}
-	apply := func(fs []*sqlFile) {
-		for _, f := range fs {
-			for _, st := range f.statements {
-				s.statement(f.path, st)
-			}
-		}
-	}
-	apply(files)
-	if len(s.tables) == 0 {
-		apply(dumps)
-		for _, f := range dumps {
-			migrations = append(migrations, &premortem.Migration{Pos: premortem.Pos{File: f.path, Line: 1}, Runner: "sql"})
-		}
-	}
-	return s.tables, migrations
-}
-
-func repeatable(p string) bool { return strings.HasPrefix(path.Base(p), "R__") }
-
-func compareBool(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case a:
-		return 1
-	}
-	return -1
-}
-
-// naturalCompare orders text with its numbers as numbers: 2 before 10.
-func naturalCompare(a, b string) int {
-	x, y := []byte(a), []byte(b)
-	for len(x) > 0 && len(y) > 0 {
-		if isDigit(x[0]) && isDigit(y[0]) {
-			var n, m []byte
-			n, x = digits(x)
-			m, y = digits(y)
-			n, m = bytes.TrimLeft(n, "0"), bytes.TrimLeft(m, "0")
-			if c := cmp.Or(cmp.Compare(len(n), len(m)), bytes.Compare(n, m)); c != 0 {
-				return c
-			}
+// runnerModes are the runners whose configuration takes the transaction away.
+func (d *Draft) runnerModes() map[string]bool {
+	out := map[string]bool{}
+	for _, m := range d.modules {
+		base := strings.ToLower(path.Base(m.path))
+		if !strings.Contains(base, "knexfile") && !strings.Contains(base, "data") && !strings.Contains(base, "orm") && !strings.Contains(base, "database") && !strings.Contains(base, "db") {
 			continue
 		}
-		if x[0] != y[0] {
-			return cmp.Compare(x[0], y[0])
+		for i, t := range m.toks {
+			switch {
+			case t.is("disableTransactions") && m.tok(i+2).is("true"):
+				out["knex"] = true
+			case t.is("migrationsTransactionMode") && m.tok(i+2).text == "none":
+				out["typeorm"] = true
+			}
 		}
-		x, y = x[1:], y[1:]
 	}
-	return cmp.Or(cmp.Compare(len(x), len(y)), strings.Compare(a, b))
+	return out
 }
 
-func isDigit(c byte) bool { return c >= '0' && c <= '9' }
-
-func digits(s []byte) (num, rest []byte) {
-	i := 0
-	for i < len(s) && isDigit(s[i]) {
-		i++
+// runnerFiles reads what configures a runner beside its migrations: Flyway's file of
+// one migration, and settings of the connection that limit the wait for a lock.
+func (t *Tree) runnerFiles(d *Draft) {
+	for _, f := range d.sqlFiles {
+		if f.runner == "flyway" && t.has(f.path+".conf") {
+			if data, err := t.read(f.path + ".conf"); err == nil && strings.Contains(strings.ReplaceAll(string(data), " ", ""), "executeInTransaction=false") {
+				f.tx = txNone
+			}
+		}
 	}
-	return s[:i], s[i:]
+	for _, p := range t.paths {
+		var runner string
+		switch base := path.Base(p); {
+		case strings.HasSuffix(p, "config/database.yml"), strings.HasSuffix(p, "config/initializers/strong_migrations.rb"):
+			runner = "rails"
+		case base == "env.py" && (strings.Contains(p, "alembic") || strings.Contains(p, "migrations")):
+			runner = "alembic"
+		case strings.Contains(p, "settings") && path.Ext(p) == ".py":
+			runner = "django"
+		default:
+			continue
+		}
+		data, err := t.read(p)
+		if err != nil {
+			continue
+		}
+		if runner == "alembic" && strings.Contains(string(data), "AUTOCOMMIT") {
+			for _, f := range d.sqlFiles {
+				if f.runner == runner {
+					f.tx = txNone
+				}
+			}
+		}
+		t.lockTimeoutOf(d, runner, p, string(data))
+	}
+}
+
+var timeoutValue = regexp.MustCompile(`[\w.]+`)
+
+// lockTimeoutOf gives the migrations of a runner the lock_timeout that a file of its
+// configuration sets.
+func (t *Tree) lockTimeoutOf(d *Draft, runner, file, text string) {
+	if !strings.Contains(text, "lock_timeout") {
+		return
+	}
+	for i, l := range strings.Split(text, "\n") {
+		l = strings.TrimSpace(l)
+		if !strings.Contains(l, "lock_timeout") || strings.HasPrefix(l, "#") {
+			continue
+		}
+		_, value, _ := strings.Cut(l, "lock_timeout")
+		at := premortem.Setting[string]{Value: timeoutValue.FindString(value), Pos: premortem.Pos{File: file, Line: i + 1}}
+		for _, f := range d.sqlFiles {
+			if f.runner == runner && !f.timeout.Set() {
+				f.timeout = at
+			}
+		}
+		return
+	}
 }

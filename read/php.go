@@ -33,6 +33,9 @@ func readPhp(f File, d *Draft) error {
 	p.toks = codeTokens(string(f.Data), phpStyle)
 	if !p.test {
 		p.phpEnv()
+		p.bracketFuncs(func(int) bool { return strings.Contains(p.path, "Http/Controllers/") })
+		p.blockTraffic(phpTraffic)
+		p.laravelRoutes()
 	}
 	d.programs = append(d.programs, p)
 	return nil

@@ -13,18 +13,21 @@ import (
 // its path and lines, and its tokens where the language has no parser here.
 type program struct {
 	*module
-	lang    string
-	reads   []programEnv
-	routes  []premortem.Route
-	queries []premortem.Query
-	conns   []client
-	dotenv  premortem.Pos // where it loads a .env file by itself
-	loads   []string      // what it imports, as written
-	dynamic bool          // loads by computed names
-	golang  *goFacts
-	mounts  []pyMount
-	texts   map[string]string // settings with a text for their default
-	routers []string          // of each route: the variable it was added to
+	lang     string
+	reads    []programEnv
+	routes   []premortem.Route
+	queries  []premortem.Query
+	asks     []ormCall
+	entities []ormModel
+	conns    []client
+	dotenv   premortem.Pos // where it loads a .env file by itself
+	loads    []string      // what it imports, as written
+	dynamic  bool          // loads by computed names
+	golang   *goFacts
+	mounts   []pyMount
+	texts    map[string]string // settings with a text for their default
+	routers  []string          // of each route: the variable it was added to
+	traffic  *programTraffic   // nil where nobody looked
 }
 
 // programEnv is one read of an environment variable in a program.

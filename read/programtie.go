@@ -124,6 +124,7 @@ func (g *merger) readPrograms(vars map[[2]string]*premortem.EnvVar) {
 	g.programReach()
 	g.resolveGo()
 	g.mountPython()
+	g.resolveORM()
 	for _, p := range g.d.programs {
 		if p.test {
 			continue

@@ -1,6 +1,7 @@
 package read
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/premortem/premortem"
@@ -241,7 +242,8 @@ func (r *pyReader) pyVariable(start int, local, name string) premortem.EnvClass 
 				return r.scoped(start)
 			case head.is("if"), head.is("elif"):
 				missing := r.tok(i-1).is("not") || r.tok(i+1).is("is") && r.tok(i+2).is("None") || r.tok(i+1).is("==") && r.tok(i+2).kind == jsString && r.tok(i+2).text == ""
-				if missing && r.ends(k) && st.fn == r.stmts[at].fn {
+				alone := !slices.ContainsFunc(r.toks[st.lo:st.hi], func(t jsToken) bool { return t.is("and") }) // else it is needed beside another
+				if missing && alone && r.ends(k) && st.fn == r.stmts[at].fn {
 					return r.scoped(start)
 				}
 				return premortem.EnvOpt

@@ -29,10 +29,29 @@ func (r *pyReader) readSQL() {
 		if q == nil {
 			continue
 		}
+		q.All = q.Op == "select" && q.Table != "" && (t.is("fetch") || t.is("fetch_all") || t.is("read_sql") || r.fetchesAll(i)) && !aggregate.MatchString(q.SQL)
 		if loop := r.rowLoop(i); loop.Known() {
 			q.InLoop, q.Loop = true, loop
 		}
 	}
+}
+
+// fetchesAll reports .fetchall() behind a call of execute, or as the next thing that
+// is done with its cursor.
+func (r *pyReader) fetchesAll(i int) bool {
+	end := r.next(i + 1)
+	if r.tok(end).is(".") && (r.tok(end+1).is("fetchall") || r.tok(end+1).is("all")) {
+		return true
+	}
+	st := r.stmtOf[i]
+	for n := st + 1; n < len(r.stmts) && n <= st+3 && r.stmts[n].fn == r.stmts[st].fn; n++ {
+		for k := r.stmts[n].lo; k < r.stmts[n].hi; k++ {
+			if r.tok(k).is("fetchall") && r.tok(k-2).text == r.tok(i-2).text {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // percentParams writes the placeholders of the DB-API as PostgreSQL's, so that the
@@ -90,7 +109,7 @@ func (r *pyReader) rowLoop(i int) premortem.Pos {
 			if r.tok(over.lo).kind == jsIdent && over.hi-over.lo <= 2 {
 				src = r.source(r.assigned(r.tok(over.lo).text, k))
 			}
-			for _, call := range []string{".fetchall(", ".execute(", ".fetch(", ".fetch_all(", ".scalars("} {
+			for _, call := range []string{".fetchall(", ".execute(", ".fetch(", ".fetch_all(", ".scalars(", ".objects."} {
 				if strings.Contains(src, call) {
 					return r.pos(head.lo)
 				}

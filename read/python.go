@@ -63,7 +63,9 @@ func readPython(f File, d *Draft) error {
 		r.settingsClasses()
 		r.readRoutes()
 		r.readSQL()
+		r.readORM()
 		r.readClients()
+		r.readTraffic()
 	}
 	d.programs = append(d.programs, p)
 	return nil

@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -164,7 +165,15 @@ func isConfigText(file string) bool {
 	return isDockerfile(file)
 }
 
+// secretWords are in every name that secretive matches and every flag that
+// secretFlag does: a line without one of them holds no pair to mask.
+var secretWords = []string{"pass", "pwd", "secret", "token", "credential", "private", "signature", "salt", "auth", "bearer", "session", "cookie", "cert", "key", "pin", "sid", "dsn", "otp"}
+
 func maskPairs(line string, config bool) string {
+	lower := strings.ToLower(line)
+	if !slices.ContainsFunc(secretWords, func(w string) bool { return strings.Contains(lower, w) }) {
+		return line
+	}
 	line = quotedPair.ReplaceAllStringFunc(line, func(s string) string {
 		m := quotedPair.FindStringSubmatch(s)
 		if !secretive.MatchString(m[2]) || isReference(strings.Trim(m[4], "\"'`")) {
@@ -201,7 +210,12 @@ func maskTokens(line string) string {
 	return urlQuery.ReplaceAllString(knownTokens.ReplaceAllString(maskURLs(line), "***"), "${1}***")
 }
 
-func maskURLs(s string) string { return urlUser.ReplaceAllString(s, "${1}***@") }
+func maskURLs(s string) string {
+	if !strings.Contains(s, "://") {
+		return s
+	}
+	return urlUser.ReplaceAllString(s, "${1}***@")
+}
 
 // clip shortens a line to what a report can show.
 func clip(s string) string {

@@ -12,11 +12,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -42,21 +42,17 @@ var skipped = map[string]bool{
 // be read or premortem.yaml is wrong (a *premortem.Error with the line and the
 // nearest valid name); anything else that is not understood is in System.Unread.
 func Repo(ctx context.Context, repo fs.FS) (*premortem.System, error) {
-	paths, d, err := walk(ctx, repo)
+	t, d, err := walk(ctx, repo)
 	if err != nil {
 		return nil, err
 	}
-	t := &Tree{fs: repo, paths: paths}
-	if err := t.readAll(ctx, d); err != nil {
+	return t.system(ctx, d)
+}
+
+// system reads the files of a tree into the draft of its walk, and finishes it.
+func (t *Tree) system(ctx context.Context, d *Draft) (*premortem.System, error) {
+	if err := t.gather(ctx, d); err != nil {
 		return nil, err
-	}
-	for _, r := range Readers() {
-		if r.Whole == nil {
-			continue
-		}
-		if err := r.whole(ctx, t, d); err != nil {
-			return nil, err
-		}
 	}
 	if d.fatal != nil {
 		return nil, d.fatal
@@ -68,24 +64,32 @@ func Repo(ctx context.Context, repo fs.FS) (*premortem.System, error) {
 	return sys, ctx.Err()
 }
 
+// gather collects what every file says, and then what the tree does.
+func (t *Tree) gather(ctx context.Context, d *Draft) error {
+	if err := t.readAll(ctx, d); err != nil {
+		return err
+	}
+	for _, r := range Readers() {
+		if r.Whole == nil {
+			continue
+		}
+		if err := r.whole(ctx, t, d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Dir reads the repository in a folder. Symbolic links that leave the folder are
 // not followed. It fails with a *premortem.Error when dir is missing or is not a
 // folder, and like Repo.
 func Dir(ctx context.Context, dir string) (*premortem.System, error) {
-	hint := "name the folder of the repository, for example: premortem check ."
-	info, err := os.Stat(dir)
+	root, err := openFolder(dir)
 	if err != nil {
-		return nil, &premortem.Error{Doing: "read " + dir, Err: cause(err), Hint: hint}
-	}
-	if !info.IsDir() {
-		return nil, &premortem.Error{Doing: "read " + dir, Err: errors.New("not a folder"), Hint: hint}
-	}
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return nil, &premortem.Error{Doing: "read " + dir, Err: cause(err), Hint: hint}
+		return nil, err
 	}
 	defer root.Close()
-	return Repo(ctx, root.FS())
+	return Repo(ctx, folderFS{root})
 }
 
 // cause drops the operation and the path that the caller names itself.
@@ -97,8 +101,8 @@ func cause(err error) error {
 }
 
 // walk lists the files of the tree, sorted, and what it could not list.
-func walk(ctx context.Context, repo fs.FS) ([]string, *Draft, error) {
-	var paths []string
+func walk(ctx context.Context, repo fs.FS) (*Tree, *Draft, error) {
+	t := &Tree{fs: repo, links: map[string]bool{}}
 	d := &Draft{}
 	err := fs.WalkDir(repo, ".", func(p string, e fs.DirEntry, err error) error {
 		switch {
@@ -117,22 +121,28 @@ func walk(ctx context.Context, repo fs.FS) ([]string, *Draft, error) {
 				return fs.SkipDir
 			}
 			return nil
-		case len(paths) == maxFiles:
+		case len(t.paths) == maxFiles:
 			d.miss(premortem.Pos{File: p, Line: 1}, fmt.Sprintf("the repository has more than %d files: this one and all after it were not read", maxFiles))
 			return fs.SkipAll
-		case e.Type().IsRegular() || e.Type()&fs.ModeSymlink != 0:
-			paths = append(paths, p)
+		case e.Type()&fs.ModeSymlink != 0:
+			t.links[p] = true
+			t.paths = append(t.paths, p)
+		case e.Type().IsRegular():
+			t.paths = append(t.paths, p)
 		}
 		return nil
 	})
-	slices.Sort(paths)
-	return paths, d, err
+	slices.Sort(t.paths)
+	return t, d, err
 }
 
 // Tree is the repository as the second phase of a reader sees it.
 type Tree struct {
 	fs    fs.FS
-	paths []string // sorted
+	paths []string        // sorted
+	links map[string]bool // those that are symbolic links
+	mu    sync.Mutex
+	seen  map[string]*visit // what was read, nil when nobody wants to know
 }
 
 // has reports whether the walk saw the file.
@@ -159,57 +169,54 @@ func (t *Tree) under(dir string) []string {
 
 // read returns a file's bytes without a byte order mark. It fails for files that
 // are too large, binary, or reached through a link that leaves the tree.
-func (t *Tree) read(p string) ([]byte, error) {
-	info, err := fs.Stat(t.fs, p)
-	if err != nil {
-		return nil, fmt.Errorf("cannot be read: %w", cause(err))
-	}
-	if info.IsDir() {
-		return nil, errFolder
-	}
+func (t *Tree) read(p string) ([]byte, error) { return t.readIn(t.fs, p, p) }
+
+// readIn is read for a file whose folder may be open: in is the folder, name the
+// file's in it.
+func (t *Tree) readIn(in fs.FS, name, p string) ([]byte, error) {
+	data, info, err := t.fetch(in, name, p)
+	t.note(p, info, data, err)
+	return bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")), err
+}
+
+// fetch reads a file as it is. A link may lead elsewhere in the tree, so it starts
+// at the root.
+func (t *Tree) fetch(in fs.FS, name, p string) ([]byte, fs.FileInfo, error) {
 	limit := int64(maxConfig)
 	if isLockfile(p) {
 		limit = maxLock
 	}
-	if info.Size() > limit {
-		return nil, fmt.Errorf("has %d bytes; files above %d are not read", info.Size(), limit)
+	link := !t.has(p) || t.links[p]
+	if link {
+		in, name = t.fs, p
 	}
-	data, err := fs.ReadFile(t.fs, p)
-	if err != nil {
-		return nil, fmt.Errorf("cannot be read: %w", cause(err))
-	}
-	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
-	if bytes.IndexByte(data[:min(len(data), 8000)], 0) >= 0 {
-		return nil, errors.New("is not text")
-	}
-	return data, nil
+	return readLimited(in, name, limit, link)
 }
 
-// errFolder is a symbolic link to a folder: it is not followed and hides nothing
-// that the walk does not reach by its own name.
-var errFolder = errors.New("is a folder")
+// readersAtOnce is how many files are read at the same time.
+func readersAtOnce() int { return runtime.GOMAXPROCS(0) }
+
+// batch is how many files of one folder one task reads.
+const batch = 32
 
 // readAll shows each file to the readers that want it. Files are read in parallel;
 // each has a draft of its own, and the drafts are joined in the order of paths.
 func (t *Tree) readAll(ctx context.Context, d *Draft) error {
 	drafts := make([]*Draft, len(t.paths))
 	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(runtime.GOMAXPROCS(0))
-	for i, p := range t.paths {
-		var want []*Reader
-		for _, r := range Readers() {
-			if r.Read != nil && r.Wants(p) {
-				want = append(want, r)
-			}
+	g.SetLimit(readersAtOnce())
+	for lo := 0; lo < len(t.paths); {
+		dir, hi := path.Dir(t.paths[lo]), lo+1
+		for hi < len(t.paths) && hi-lo < batch && path.Dir(t.paths[hi]) == dir {
+			hi++
 		}
-		if len(want) == 0 {
-			continue
-		}
+		from := lo
+		lo = hi
 		g.Go(func() error {
-			if err := ctx.Err(); err != nil {
+			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-			drafts[i] = t.readOne(p, want)
+			t.readSome(from, drafts[from:hi])
 			return nil
 		})
 	}
@@ -224,9 +231,34 @@ func (t *Tree) readAll(ctx context.Context, d *Draft) error {
 	return nil
 }
 
-func (t *Tree) readOne(p string, want []*Reader) *Draft {
+// readSome reads files of one folder, the first of them at from.
+func (t *Tree) readSome(from int, drafts []*Draft) {
+	_, onDisk := t.fs.(folderFS)
+	at := folderCursor{t: t}
+	defer at.close()
+	var want []*Reader
+	for i := range drafts {
+		p := t.paths[from+i]
+		want = want[:0]
+		for _, r := range Readers() {
+			if r.Read != nil && r.Wants(p) {
+				want = append(want, r)
+			}
+		}
+		if len(want) == 0 {
+			continue
+		}
+		in, name := t.fs, p
+		if onDisk {
+			in, name = at.open(p)
+		}
+		drafts[i] = t.readOne(in, name, p, want)
+	}
+}
+
+func (t *Tree) readOne(in fs.FS, name, p string, want []*Reader) *Draft {
 	d := &Draft{}
-	data, err := t.read(p)
+	data, err := t.readIn(in, name, p)
 	if err != nil {
 		if !errors.Is(err, errFolder) {
 			d.miss(premortem.Pos{File: p, Line: 1}, err.Error())

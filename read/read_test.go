@@ -11,8 +11,6 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/tools/txtar"
-
 	"github.com/premortem/premortem"
 )
 
@@ -68,7 +66,7 @@ func TestAnEmptyRepositoryIsAnEmptySystem(t *testing.T) {
 func TestTheSameTreeGivesTheSameBytesOnAnyNumberOfProcessors(t *testing.T) {
 	files, _ := filepath.Glob("testdata/*/*.txtar")
 	for _, file := range files {
-		arc, err := txtar.ParseFile(file)
+		arc, err := parseArchive(file)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -41,6 +41,8 @@ func readRuby(f File, d *Draft) error {
 		p.gemfile(d)
 	} else if !p.test && !strings.HasSuffix(f.Path, "_spec.rb") && !strings.HasSuffix(f.Path, "_test.rb") {
 		p.rubyEnv()
+		p.rubyTrafficOf()
+		p.rubyORM()
 	}
 	d.programs = append(d.programs, p)
 	return nil

@@ -15,7 +15,7 @@ var PrismaSchema = add(Reader{
 		return path.Ext(p) == ".prisma"
 	},
 	Read: func(f File, d *Draft) error {
-		d.sqlFiles = append(d.sqlFiles, &sqlFile{path: f.Path, runner: "prisma", dump: true, statements: prismaStatements(string(f.Data))})
+		d.sqlFiles = append(d.sqlFiles, &sqlFile{path: f.Path, runner: "prisma", dump: true, steps: stepsOf(prismaStatements(string(f.Data)))})
 		return nil
 	},
 })

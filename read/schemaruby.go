@@ -16,7 +16,7 @@ var RubySchema = add(Reader{
 		return path.Base(p) == "schema.rb" && path.Base(path.Dir(p)) == "db"
 	},
 	Read: func(f File, d *Draft) error {
-		d.sqlFiles = append(d.sqlFiles, &sqlFile{path: f.Path, runner: "rails", dump: true, statements: rubyStatements(string(f.Data))})
+		d.sqlFiles = append(d.sqlFiles, &sqlFile{path: f.Path, runner: "rails", dump: true, steps: stepsOf(rubyStatements(string(f.Data)))})
 		return nil
 	},
 })
@@ -134,6 +134,9 @@ func rubyAddIndex(add func(int, string), line int, table, list, rest string) {
 	if m := rubyWhere.FindStringSubmatch(rest); m != nil {
 		where = " WHERE " + strings.ReplaceAll(m[1], `\"`, `"`)
 	}
+	if strings.Contains(rest, "algorithm: :concurrently") || strings.Contains(rest, `algorithm: "concurrently"`) {
+		name = "CONCURRENTLY " + name
+	}
 	add(line, "CREATE "+unique+"INDEX "+name+"ON "+table+using+" ("+strings.Join(cols, ", ")+")"+where)
 }
 
@@ -152,5 +155,13 @@ func rubyAddForeign(add func(int, string), line int, m []string) {
 			drop = " ON DELETE " + map[string]string{"cascade": "CASCADE", "nullify": "SET NULL", "restrict": "RESTRICT"}[o[2]]
 		}
 	}
-	add(line, "ALTER TABLE "+quoteTable(m[1])+" ADD FOREIGN KEY ("+quoteIdent(column)+") REFERENCES "+quoteTable(m[2])+" ("+quoteIdent(key)+")"+drop)
+	add(line, "ALTER TABLE "+quoteTable(m[1])+" ADD FOREIGN KEY ("+quoteIdent(column)+") REFERENCES "+quoteTable(m[2])+" ("+quoteIdent(key)+")"+drop+rubyUnchecked(m[3]))
+}
+
+// rubyUnchecked is what validate: false adds to a constraint.
+func rubyUnchecked(rest string) string {
+	if strings.Contains(rest, "validate: false") {
+		return " NOT VALID"
+	}
+	return ""
 }

@@ -17,7 +17,7 @@ func TestNoSecretOfAnyArchiveEntersTheSystem(t *testing.T) {
 	files, _ := filepath.Glob("testdata/*/*.txtar")
 	seen := 0
 	for _, file := range files {
-		arc, err := txtar.ParseFile(file)
+		arc, err := parseArchive(file)
 		if err != nil {
 			t.Fatal(err)
 		}

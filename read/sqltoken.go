@@ -22,6 +22,8 @@ type sqlToken struct {
 	kind sqlKind
 	text string
 	line int
+	at   int // bytes before it in its text
+	end  int // bytes up to its end
 }
 
 // is reports whether the token is a keyword or an operator, whatever its case.
@@ -66,7 +68,7 @@ func sqlTokens(s string) []sqlToken {
 		}
 		var t sqlToken
 		t, i = sqlTokenAt(s, i, &open)
-		t.line = from
+		t.line, t.at, t.end = from, start, i
 		line += strings.Count(s[start:i], "\n")
 		out = append(out, t)
 	}

@@ -66,7 +66,7 @@ func (g *merger) addStore(s *premortem.Store) {
 
 // storeOf describes a store that runs in a container.
 func storeOf(w *workload, node premortem.Node) *premortem.Store {
-	s := &premortem.Store{Deployment: w.Deployment, Node: node, Kind: w.kind, Pos: w.Pos, Memory: w.Memory}
+	s := &premortem.Store{Deployment: w.Deployment, Node: node, Kind: w.kind, Pos: w.Pos, Memory: w.Memory, Image: w.Image}
 	if tag := splitImage(w.Image.Value).tag; tag != "" {
 		version, _, _ := strings.Cut(tag, "-")
 		if version != "latest" && version != "" && version[0] >= '0' && version[0] <= '9' {
@@ -334,7 +334,18 @@ func (g *merger) addBalancers() {
 		}
 		if b.to == "" {
 			out.To = only
+		} else if out.To == "" {
+			g.besideManifests(&out, b.to)
 		}
 		g.sys.Balancers = append(g.sys.Balancers, &out)
+	}
+	for range 4 { // a proxy behind a proxy behind a load balancer
+		for _, b := range g.sys.Balancers {
+			for _, f := range g.sys.Balancers {
+				if b.By != "" && f.To == b.By && f.By != b.By && (f.Deployment == b.Deployment || g.sys.IsProduction(f.Deployment) && g.sys.IsProduction(b.Deployment)) {
+					b.Front = max(b.Front, min(f.Front+1, 4))
+				}
+			}
+		}
 	}
 }

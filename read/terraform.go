@@ -23,16 +23,16 @@ var Terraform = add(Reader{
 	Doc: premortem.Doc{
 		Title:  "Terraform",
 		Why:    "The database's class and its max_connections are written there and nowhere else.",
-		When:   "Folders with .tf files: variables with their defaults and tfvars, locals, local modules; aws_db_instance, aws_rds_cluster, parameter groups, aws_elasticache and aws_lb.",
+		When:   "Folders with .tf and .tf.json files: variables with their defaults and tfvars, locals, local modules; aws_db_instance, aws_rds_cluster, parameter groups, aws_elasticache and aws_lb.",
 		Silent: "Values that only a provider knows stay unset; registry modules and state are not read.",
 		Fix:    "Write the value, or give its variable a default or a tfvars line.",
 	},
 	Wants: func(p string) bool {
 		ext := path.Ext(p)
-		return ext == ".tf" || ext == ".tfvars"
+		return ext == ".tfvars" || isTerraform(p)
 	},
 	Read: func(f File, d *Draft) error {
-		_, err := parseHCL(f)
+		_, err := parseTF(f)
 		return err
 	},
 	Whole: readTerraform,
@@ -78,7 +78,7 @@ func nesting(data []byte) int {
 func readTerraform(ctx context.Context, t *Tree, d *Draft) error {
 	folders := map[string][]string{}
 	for _, p := range t.paths {
-		if path.Ext(p) == ".tf" {
+		if isTerraform(p) {
 			folders[path.Dir(p)] = append(folders[path.Dir(p)], p)
 		}
 	}
@@ -147,7 +147,7 @@ func newTFModule(t *Tree, d *Draft, dir string, files []string, parsed map[strin
 		f, ok := parsed[p]
 		if !ok {
 			if data, err := t.read(p); err == nil {
-				body, _ := parseHCL(File{p, data}) // Read reported what does not parse
+				body, _ := parseTF(File{p, data}) // Read reported what does not parse
 				f = tfFile{File{p, data}, body}
 			}
 			parsed[p] = f

@@ -2,7 +2,6 @@ package read
 
 import (
 	"strconv"
-	"strings"
 
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
@@ -11,6 +10,7 @@ import (
 
 // collect adds what a module and the local modules that it calls describe.
 func (m *tfModule) collect(deployment string) {
+	m.literals(deployment)
 	for _, b := range m.resources {
 		made := m.instances(b.Body)
 		for _, in := range made {
@@ -45,6 +45,8 @@ func (m *tfModule) resource(deployment string, b *hclsyntax.Block) {
 		m.cache(deployment, b)
 	case "aws_lb", "aws_alb", "aws_elb":
 		m.balancer(deployment, b)
+	case "aws_cloudfront_distribution", "aws_apigatewayv2_integration", "aws_api_gateway_integration":
+		m.front(deployment, b)
 	case "aws_ecs_task_definition":
 		m.taskDefinition(deployment, b)
 	default:
@@ -173,10 +175,28 @@ func (m *tfModule) balancer(deployment string, b *hclsyntax.Block) {
 	case t == "network" || t == "gateway":
 		kind = "aws-nlb"
 	}
-	out := &balancer{Balancer: premortem.Balancer{Deployment: deployment, Kind: kind, Pos: m.pos(b.DefRange())}}
-	idle := m.text(b.Body, "idle_timeout")
-	if v, err := strconv.ParseFloat(strings.TrimSpace(idle.Value), 64); err == nil && idle.Set() {
-		out.IdleTimeout = premortem.Setting[float64]{Value: v, Pos: idle.Pos}
+	software := map[string]string{"aws-elb": "aws-elb-classic"}[kind]
+	if software == "" {
+		software = kind
 	}
-	m.d.balancers = append(m.d.balancers, out)
+	out := balancer{Balancer: premortem.Balancer{Deployment: deployment, Kind: kind, Software: software, Pos: m.pos(b.DefRange())}}
+	out.IdleTimeout = secondsOf(m.text(b.Body, "idle_timeout"))
+	out.Front = m.edges(b.Labels[len(b.Labels)-1])
+	groups := m.behind(b.Labels[len(b.Labels)-1])
+	if len(b.Labels) < 2 || len(groups) == 0 {
+		m.d.balancers = append(m.d.balancers, &out)
+		return
+	}
+	for _, g := range groups {
+		one := out
+		one.Drain, one.ToPort, one.Probes = g.drain, g.port, g.check
+		service, port := m.ecsBehind(g.label)
+		if one.to = service; port.Set() {
+			one.ToPort = port
+		}
+		if service == "" && len(groups) > 1 {
+			one.to = "target group " + g.label // whatever registers there, it is not named here
+		}
+		m.d.balancers = append(m.d.balancers, &one)
+	}
 }

@@ -57,6 +57,9 @@ func tidy(s *premortem.System) {
 	list(&s.Database.Values)
 }
 
+// hopRank orders the ports on a request's way from the user inwards.
+var hopRank = map[string]int{"router": 0, "balancer": 1, "ingress": 2, "gateway": 3, "published": 4, "proxy": 4, "service": 5, "container": 6}
+
 func tidyService(v *premortem.Service) {
 	slices.SortStableFunc(v.Ports, func(a, b premortem.Setting[int]) int {
 		return cmp.Or(cmp.Compare(a.Value, b.Value), a.Pos.Compare(b.Pos))
@@ -68,6 +71,8 @@ func tidyService(v *premortem.Service) {
 	list(&v.ScalesOn)
 	list(&v.Probes)
 	list(&v.References)
+	sorted(&v.Hops, func(a, b premortem.Hop) int { return cmp.Compare(hopRank[a.Kind], hopRank[b.Kind]) })
+	list(&v.After)
 	for i := range v.References {
 		list(&v.References[i].Keys)
 	}

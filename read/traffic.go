@@ -9,6 +9,8 @@ import (
 // traffic hands over what the code and the pipelines say about servers, calls and
 // logs, with the service that owns each place.
 func (g *merger) traffic() {
+	g.codeTraffic()
+	g.programsTraffic()
 	s, d := g.sys, g.d
 	s.Servers = append(s.Servers, d.servers...)
 	s.Calls = append(s.Calls, d.calls...)
@@ -19,6 +21,8 @@ func (g *merger) traffic() {
 	s.Baked = append(s.Baked, d.baked...)
 	s.Pipeline = append(s.Pipeline, d.pipeline...)
 	s.Credentials = append(s.Credentials, d.credentials...)
+	s.Certificates = append(s.Certificates, d.certificates...)
+	g.layers()
 }
 
 func tidyTraffic(s *premortem.System) {
@@ -38,6 +42,11 @@ func tidyTraffic(s *premortem.System) {
 	sorted(&s.Credentials, func(a, b *premortem.Credential) int {
 		return cmp.Or(a.Pos.Compare(b.Pos), cmp.Compare(a.Service, b.Service), cmp.Compare(a.Name, b.Name))
 	})
+	sorted(&s.Certificates, func(a, b *premortem.Certificate) int { return a.Pos.Compare(b.Pos) })
+	sorted(&s.Layers, func(a, b *premortem.Layer) int { return at(a.Service, b.Service, a.Pos, b.Pos) })
+	for _, v := range s.Servers {
+		list(&v.Opaque)
+	}
 	for _, v := range s.Transactions {
 		list(&v.Outside)
 		list(&v.To)
@@ -48,6 +57,13 @@ func tidyTraffic(s *premortem.System) {
 	}
 	for _, v := range s.Balancers {
 		list(&v.Probes)
+	}
+	sorted(&s.Poolers, func(a, b *premortem.Pooler) int {
+		return cmp.Or(cmp.Compare(a.Deployment, b.Deployment), cmp.Compare(a.Name, b.Name), a.Pos.Compare(b.Pos))
+	})
+	for _, v := range s.Poolers {
+		list(&v.Users)
+		list(&v.Hosts)
 	}
 	for _, v := range s.Migrations {
 		list(&v.Statements)

@@ -33,9 +33,12 @@ func isWorkflow(p string) bool {
 func readWorkflow(f File, d *Draft) error {
 	docs, err := parseYAML(f)
 	for _, doc := range docs {
+		flow := openFlow(f, doc)
 		for _, job := range entries(field(doc, "jobs")) {
 			readJob(f, d, deref(job.value))
+			flow.job(d, doc, job)
 		}
+		d.flows = append(d.flows, flow)
 	}
 	return err
 }
@@ -57,8 +60,9 @@ func readJob(f File, d *Draft, job *yaml.Node) {
 			}
 		case strings.HasPrefix(uses, "docker/build-push-action@"):
 			with := field(step, "with")
+			args, open := actionArgs(f, field(with, "build-args"))
 			for line := range strings.SplitSeq(text(field(with, "tags")), "\n") {
-				addBuild(d, line, text(field(with, "file")), text(field(with, "context")), at(f.Path, step))
+				addBuild(d, imageBuild{repository: line, dockerfile: text(field(with, "file")), context: text(field(with, "context")), pos: at(f.Path, step), args: args, open: open})
 			}
 		}
 		if run := field(step, "run"); run != nil {
@@ -129,7 +133,7 @@ func readBuildArgs(d *Draft, args []string, pos premortem.Pos) {
 	if args[0] != "build" {
 		return
 	}
-	var file, context string
+	b := imageBuild{pos: pos}
 	var tags []string
 	for i := 1; i < len(args); i++ {
 		name, value, eq := strings.Cut(args[i], "=")
@@ -145,19 +149,24 @@ func readBuildArgs(d *Draft, args []string, pos premortem.Pos) {
 		}
 		switch name {
 		case "-f", "--file":
-			file = next()
+			b.dockerfile = next()
 		case "-t", "--tag":
 			tags = append(tags, next())
-		case "--target", "--build-arg", "--platform", "--cache-from", "--cache-to", "--label", "--secret", "--output", "--progress", "--network":
+		case "--build-arg":
+			name, _, _ := strings.Cut(next(), "=")
+			b.args = append(b.args, premortem.EnvSet{Name: name, Pos: pos, Source: "--build-arg"})
+		case "--target", "--platform", "--cache-from", "--cache-to", "--label", "--secret", "--output", "--progress", "--network":
 			next()
 		default:
 			if !strings.HasPrefix(name, "-") {
-				context = args[i]
+				b.open = b.open || strings.HasPrefix(args[i], "EXPR") && i+1 < len(args)
+				b.context = args[i]
 			}
 		}
 	}
 	for _, t := range tags {
-		addBuild(d, t, file, context, pos)
+		b.repository = t
+		addBuild(d, b)
 	}
 }
 
@@ -183,14 +192,17 @@ func wordText(w *syntax.Word) string {
 	return b.String()
 }
 
-func addBuild(d *Draft, tag, file, context string, pos premortem.Pos) {
-	tag = githubExpr.ReplaceAllString(strings.TrimSpace(tag), "EXPR")
-	context = path.Clean(strings.TrimPrefix(context, "./"))
-	if tag == "" || strings.Contains(context, "://") {
+// addBuild adds a build whose repository is still a tag, and whose paths are as
+// written.
+func addBuild(d *Draft, b imageBuild) {
+	tag := githubExpr.ReplaceAllString(strings.TrimSpace(b.repository), "EXPR")
+	b.context = path.Clean(strings.TrimPrefix(b.context, "./"))
+	if tag == "" || strings.Contains(b.context, "://") {
 		return
 	}
-	if file == "" {
-		file = path.Join(context, "Dockerfile")
+	if b.dockerfile == "" {
+		b.dockerfile = path.Join(b.context, "Dockerfile")
 	}
-	d.builds = append(d.builds, imageBuild{repository: splitImage(tag).repository, dockerfile: path.Clean(file), context: context, pos: pos})
+	b.dockerfile, b.repository = path.Clean(b.dockerfile), splitImage(tag).repository
+	d.builds = append(d.builds, b)
 }

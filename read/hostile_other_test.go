@@ -1,0 +1,7 @@
+//go:build !unix
+
+package read
+
+import "testing"
+
+func pipes(testing.TB, string) {}
