@@ -28,13 +28,22 @@ type Rule struct {
 	// documented default at most. Where it depends on the finding, the rule leaves it
 	// false and sets Finding.Certain.
 	Certain bool
-	Doc     premortem.Doc
+	// Pedantic rules are right too seldom to be shown unasked: they run when they are
+	// named, or with --pedantic.
+	Pedantic bool
+	Doc      premortem.Doc
 	// Run reports each finding with Node, Subject, Says, Evidence and Fix. The lists
 	// of sys are sorted. It must not change sys.
 	Run func(sys *premortem.System, report func(premortem.Finding))
 	// Ask names what the repository would have to say before Run can decide; nil
 	// when the rule never lacks a fact.
 	Ask func(sys *premortem.System, ask func(string))
+	// Diff reports what only the step from one revision to the next can break, such as
+	// a default that changes with an upgrade. Nil when Run sees all there is to see.
+	Diff func(old, new *premortem.System, report func(premortem.Finding))
+	// Mutate proposes faults to plant in a repository that this rule must find: the
+	// self-test applies one at a time. Nil when there is no small edit that makes one.
+	Mutate func(sys *premortem.System, line Line) []Mutation
 }
 
 // asNote is the severity of a finding that is worth less than its rule.
@@ -60,11 +69,17 @@ func Rules() []*Rule {
 	return out
 }
 
-// Only returns the rules of these IDs, every rule when ids is empty. An ID that no
-// rule has is an error that names the nearest one.
+// Unasked returns the rules that run when nobody names any: those that are not
+// pedantic.
+func Unasked() []*Rule {
+	return slices.DeleteFunc(Rules(), func(r *Rule) bool { return r.Pedantic })
+}
+
+// Only returns the rules of these IDs, pedantic or not; without any, those of
+// Unasked. An ID that no rule has is an error that names the nearest one.
 func Only(ids []string) ([]*Rule, error) {
 	if len(ids) == 0 {
-		return Rules(), nil
+		return Unasked(), nil
 	}
 	var out []*Rule
 	for _, id := range ids {
@@ -89,22 +104,38 @@ func Only(ids []string) ([]*Rule, error) {
 // and Certain, keeps one finding per key, and ties a consequence to its cause.
 func Run(sys *premortem.System, rules []*Rule) []premortem.Finding {
 	sys = ordered(sys)
-	found := []premortem.Finding{}
-	seen := map[string]int{}
+	found := collection{at: map[string]int{}}
 	for _, r := range rules {
-		r.Run(sys, func(f premortem.Finding) {
-			f = filled(r, f)
-			if i, ok := seen[f.Key()]; ok {
-				found[i] = merged(found[i], f)
-				return
-			}
-			seen[f.Key()] = len(found)
-			found = append(found, f)
-		})
+		r.Run(sys, func(f premortem.Finding) { found.add(filled(r, f)) })
 	}
-	fold(found)
-	premortem.SortFindings(found)
-	return found
+	return found.told()
+}
+
+// collection holds one finding per key.
+type collection struct {
+	list []premortem.Finding
+	at   map[string]int // key → place in list
+}
+
+func (c *collection) add(f premortem.Finding) {
+	key := f.Key()
+	if i, ok := c.at[key]; ok {
+		c.list[i] = merged(c.list[i], f)
+		return
+	}
+	c.at[key] = len(c.list)
+	c.list = append(c.list, f)
+}
+
+// told is the list in reading order, each consequence tied to its cause.
+func (c *collection) told() []premortem.Finding {
+	out := c.list
+	if out == nil {
+		out = []premortem.Finding{}
+	}
+	fold(out)
+	premortem.SortFindings(out)
+	return out
 }
 
 // Unknowns returns what the rules could not decide, as sentences that say what to

@@ -19,10 +19,10 @@ var EngineVersionDiffers = add(Rule{
 that works locally is refused, or is planned otherwise, in production.`,
 		When: `The repository says which major version of a database, cache or broker production
 has, and another deployment of it (Compose, CI) uses a different major or engine. A
-cache or broker that differs in its major is a note: their protocols are stable.`,
-		Silent: `The majors are equal; a version is not written down, holds a variable or is a
-channel; redis and valkey up to 7.2 speak the same.`,
-		Fix: `Use the major version of production everywhere.`,
+cache or broker that differs in its major is a note: their protocols are stable; so is a
+local image whose tag floats.`,
+		Silent: `The majors are equal; a version is not written down or holds a variable; redis and valkey up to 7.2 speak the same.`,
+		Fix:    `Use the major version of production everywhere.`,
 	},
 	Run: engineVersionDiffers,
 })
@@ -45,8 +45,11 @@ func engineVersionDiffers(sys *premortem.System, report func(premortem.Finding))
 				odd = append(odd, other)
 			}
 		}
-		if len(odd) > 0 {
+		switch free := floating(sys, prod, all); {
+		case len(odd) > 0:
 			report(engineFinding(prod, odd))
+		case len(free) > 0:
+			report(floatingFinding(prod, free))
 		}
 	}
 }
@@ -59,6 +62,51 @@ func firstVersioned(sys *premortem.System, stores []*premortem.Store) *premortem
 		}
 	}
 	return nil
+}
+
+// floating returns the local descriptions of a store whose version is whatever is the
+// newest on that day.
+func floating(sys *premortem.System, prod *premortem.Store, all []*premortem.Store) []*premortem.Store {
+	var out []*premortem.Store
+	for _, st := range all {
+		written := loose(st)
+		tag := strings.ToLower(written.Value)
+		if sys.IsProduction(st.Deployment) || st.Kind != prod.Kind || !written.Set() {
+			continue
+		}
+		if tag == "" || tag == "latest" || channels.MatchString(tag) {
+			out = append(out, st)
+		}
+	}
+	return out
+}
+
+// loose is the tag of a store whose version names none: "alpine", or "" for no tag.
+func loose(st *premortem.Store) premortem.Setting[string] {
+	if st.Version.Set() || !st.Image.Set() || strings.Contains(st.Image.Value, "@") {
+		return st.Version
+	}
+	return premortem.Setting[string]{Value: tagOf(st.Image.Value), Pos: st.Image.Pos}
+}
+
+// floatingFinding is a note: today the two may be equal.
+func floatingFinding(prod *premortem.Store, others []*premortem.Store) premortem.Finding {
+	f := premortem.Finding{
+		Node: prod.Node, Subject: prod.Kind, Severity: asNote,
+		Evidence: []premortem.Evidence{{Says: fmt.Sprintf("production: %s %s", prod.Kind, prod.Version.Value), Pos: prod.Version.Pos}},
+	}
+	var says []string
+	for _, st := range others {
+		tag := loose(st)
+		if tag.Value == "" {
+			tag.Value = "no tag"
+		}
+		says = append(says, fmt.Sprintf("%s uses %s (%s), which floats", st.Deployment, st.Kind, tag.Value))
+		f.Evidence = append(f.Evidence, premortem.Evidence{Says: says[len(says)-1], Pos: tag.Pos})
+	}
+	f.Says = fmt.Sprintf("production runs %s %s, but %s", prod.Kind, prod.Version.Value, list(says))
+	f.Fix.Says = fmt.Sprintf("use %s %s everywhere", prod.Kind, engineLine(prod))
+	return f
 }
 
 func differs(prod, other *premortem.Store) bool {

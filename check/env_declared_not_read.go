@@ -35,7 +35,7 @@ func envDeclaredNotRead(sys *premortem.System, report func(premortem.Finding)) {
 		}
 		for _, v := range vars {
 			p, _ := sys.Provision(sys.Production, svc.Node, v.Name)
-			if computed || p == premortem.Provided || p == premortem.ProvidedEmpty || given(kindOf(sys, sys.Production), v.Name) {
+			if computed || v.Unsure != "" || p == premortem.Provided || p == premortem.ProvidedEmpty || given(kindOf(sys, sys.Production), v.Name) {
 				continue
 			}
 			set := similar(svc, v.Name)

@@ -26,21 +26,23 @@ runs there.`,
 })
 
 func envDevDefault(sys *premortem.System, report func(premortem.Finding)) {
+	var vars []*premortem.EnvVar
 	for _, v := range sys.Env {
-		if v.Class != premortem.EnvDev || !expected(sys, v) {
-			continue
+		if v.Class == premortem.EnvDev && expected(sys, v) {
+			vars = append(vars, v)
 		}
-		if p, _ := sys.Provision(sys.Production, v.Service, v.Name); p != premortem.Missing {
-			continue
-		}
+	}
+	for _, same := range sharing(absent(sys, vars)) {
+		v := same[0]
 		svc := inProduction(sys, v.Service)
 		elsewhere, hidden := providedElsewhere(sys, v)
 		evidence := append(reads(v), lookedAt(svc, v.Name)...)
+		evidence = append(evidence, elsewhere...)
 		report(premortem.Finding{
 			Node:     v.Service,
 			Subject:  sys.Production + " " + v.Name,
 			Says:     fmt.Sprintf("production does not provide %s, so %s uses its default for development", v.Name, v.Service),
-			Evidence: append(evidence, elsewhere...),
+			Evidence: append(evidence, alsoMissing(sys, same[1:])...),
 			Fix:      provideFix(svc, v.Name, placeholder, hidden || secretive(v.Name)),
 		})
 	}

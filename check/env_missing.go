@@ -3,7 +3,6 @@ package check
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -14,13 +13,14 @@ import (
 var EnvMissing = add(Rule{
 	ID:       "env-missing",
 	Severity: premortem.Down,
-	Certain:  true,
 	Doc: premortem.Doc{
 		Title: "the code needs a variable that production does not provide",
 		Why: `The process exits when it starts, or a route fails when the value is first used.
 It works on a laptop, because .env has it, and in tests, which set it.`,
 		When: `The code of a service reads a variable that it cannot do without, every source
-of variables of that service in production can be listed, and none names it.`,
+of variables of that service in production can be listed, and none names it. Code that
+is not known to run at the start, for a variable that no other deployment provides
+either, is worth a note.`,
 		Silent: `A source cannot be listed (then it is a question, not a finding); the read has a
 default or a guard; it is a test, a script or a build; the platform gives the name;
 the image sets it.`,
@@ -34,39 +34,61 @@ change as the code that reads it.`,
 const placeholder = "replace-me"
 
 func envMissing(sys *premortem.System, report func(premortem.Finding)) {
-	for _, v := range required(sys) {
-		if p, _ := sys.Provision(sys.Production, v.Service, v.Name); p == premortem.Missing {
-			report(missingVariable(sys, v, inProduction(sys, v.Service)))
-		}
+	for _, same := range sharing(absent(sys, required(sys))) {
+		f := missingVariable(sys, same[0], inProduction(sys, same[0].Service))
+		f.Evidence = append(f.Evidence, alsoMissing(sys, same[1:])...)
+		report(f)
 	}
 }
 
-// required returns the variables without which a service of production fails.
-func required(sys *premortem.System) []*premortem.EnvVar {
+// absent keeps the variables that production is known not to provide: the code that
+// needs them runs, and no broken reference explains why they are not there.
+func absent(sys *premortem.System, vars []*premortem.EnvVar) []*premortem.EnvVar {
 	var out []*premortem.EnvVar
-	for _, v := range sys.Env {
-		if (v.Class == premortem.EnvBoot || v.Class == premortem.EnvUse && !guarded(v)) && expected(sys, v) {
+	for _, v := range vars {
+		p, _ := sys.Provision(sys.Production, v.Service, v.Name)
+		if p == premortem.Missing && v.Unsure == "" && !referred(sys, v) {
 			out = append(out, v)
 		}
 	}
 	return out
 }
 
-// guarded reports whether each use of the variable stands below a question for it in
-// the same file: `if (process.env.X) { start(process.env.X) }`.
-func guarded(v *premortem.EnvVar) bool {
-	for _, r := range v.Reads {
-		if r.Class == premortem.EnvUse && !slices.ContainsFunc(v.Reads, func(g premortem.EnvRead) bool {
-			return g.Class == premortem.EnvOpt && g.Pos.File == r.Pos.File && g.Pos.Line <= r.Pos.Line && asks.MatchString(g.Quote)
-		}) {
-			return false
-		}
-	}
-	return true
+// referred reports whether the variable is taken from a key that is not there, which
+// is a finding of its own.
+func referred(sys *premortem.System, v *premortem.EnvVar) bool {
+	svc := inProduction(sys, v.Service)
+	return svc != nil && slices.ContainsFunc(svc.References, func(r premortem.Reference) bool {
+		return r.Env == v.Name && r.Found == premortem.Missing && !r.Optional
+	})
 }
 
-// asks finds a line that tests whether something is there.
-var asks = regexp.MustCompile(`\bif\s*\(\s*[^!\s]|&&|\?`)
+// sharing groups variables that the same lines of several services read: code that
+// they share has one cause and gives one finding.
+func sharing(vars []*premortem.EnvVar) [][]*premortem.EnvVar {
+	var out [][]*premortem.EnvVar
+	for _, v := range vars {
+		i := slices.IndexFunc(out, func(same []*premortem.EnvVar) bool {
+			return same[0].Name == v.Name && same[0].Class == v.Class && same[0].Reads[0].Pos == v.Reads[0].Pos
+		})
+		if i < 0 {
+			out = append(out, []*premortem.EnvVar{v})
+			continue
+		}
+		out[i] = append(out[i], v)
+	}
+	return out
+}
+
+// alsoMissing shows the other services that run the same lines.
+func alsoMissing(sys *premortem.System, vars []*premortem.EnvVar) []premortem.Evidence {
+	var out []premortem.Evidence
+	for _, v := range vars {
+		out = append(out, premortem.Evidence{Says: string(v.Service) + " runs the same code and does not get it either",
+			Pos: inProduction(sys, v.Service).Pos})
+	}
+	return out
+}
 
 // expected reports whether production's deployment is the one that has to give the
 // variable: it runs the service, and neither the platform nor custom does.
@@ -99,7 +121,8 @@ func given(kind, name string) bool {
 func customary(name string) bool {
 	switch strings.ToUpper(name) {
 	case "NODE_ENV", "NODE_OPTIONS", "NODE_DEBUG", "NODE_EXTRA_CA_CERTS", "DEBUG", "CI", "TZ", "NO_COLOR", "FORCE_COLOR",
-		"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY":
+		"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY",
+		"VITEST", "VITEST_WORKER_ID", "JEST_WORKER_ID", "CYPRESS", "STORYBOOK":
 		return true
 	}
 	return false
@@ -123,6 +146,9 @@ func missingVariable(sys *premortem.System, v *premortem.EnvVar, svc *premortem.
 	}
 	elsewhere, hidden := providedElsewhere(sys, v)
 	f.Evidence = append(f.Evidence, elsewhere...)
+	if f.Certain = corroborated(sys, v); !f.Certain {
+		f.Severity = asNote // code that may never run
+	}
 	f.Fix = provideFix(svc, v.Name, placeholder, hidden || secretive(v.Name))
 	if near := similar(svc, v.Name); near != nil && !readBy(sys, v.Service, near.Name) {
 		f.Fix = premortem.Fix{
@@ -196,22 +222,6 @@ func lookedAt(svc *premortem.Service, name string) []premortem.Evidence {
 	return out
 }
 
-// similar returns the variable whose name is one or two letters away, nil if none.
-func similar(svc *premortem.Service, name string) *premortem.EnvSet {
-	var best *premortem.EnvSet
-	for i := range svc.Provides {
-		set := &svc.Provides[i]
-		d := distance(set.Name, name)
-		if d == 0 || d > 2 || len(name) < 6 {
-			continue
-		}
-		if best == nil || d < distance(best.Name, name) {
-			best = set
-		}
-	}
-	return best
-}
-
 // providedElsewhere shows the other deployments that give the variable to the
 // service. hidden is true when one of them keeps it out of sight.
 func providedElsewhere(sys *premortem.System, v *premortem.EnvVar) (out []premortem.Evidence, hidden bool) {
@@ -238,9 +248,13 @@ func askEnv(sys *premortem.System, ask func(string)) {
 		names []string
 	}
 	var order []*blind
+	var doubts doubted
 	for _, v := range required(sys) {
 		svc := inProduction(sys, v.Service)
 		if p, _ := sys.Provision(sys.Production, v.Service, v.Name); p != premortem.ProvisionUnknown || len(svc.Opaque) == 0 {
+			if p == premortem.Missing && v.Unsure != "" {
+				doubts.add(v)
+			}
 			continue
 		}
 		i := slices.IndexFunc(order, func(b *blind) bool { return b.svc == svc })
@@ -254,4 +268,5 @@ func askEnv(sys *premortem.System, ask func(string)) {
 		why := b.svc.Opaque[0]
 		ask(fmt.Sprintf("does production give %s to %s? %s cannot be listed (%s)", list(b.names), b.svc.Node, why.Pos, why.Why))
 	}
+	doubts.ask(ask)
 }

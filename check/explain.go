@@ -37,12 +37,13 @@ func Explain(id string) (text string, ok bool) {
 		return "", false
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s (%s): %s\n", r.ID, r.Severity, r.Doc.Title)
+	fmt.Fprintf(&b, "%s (%s): %s\n", r.ID, standing(r), r.Doc.Title)
 	for _, part := range [][2]string{
 		{"Why", r.Doc.Why}, {"When it speaks", r.Doc.When}, {"When it stays silent", r.Doc.Silent}, {"What to do", r.Doc.Fix},
 	} {
 		fmt.Fprintf(&b, "\n%s\n%s", part[0], indented(part[1]))
 	}
+	fmt.Fprintf(&b, "\nTo silence it\n%s", indented(silencing(r)))
 	fires, silent := examples(r.ID)
 	if fires != nil {
 		fmt.Fprintf(&b, "\nFor example\n%s\n%s\n  premortem says:\n%s", indented(fires.about), indented(fires.text()), indented(fires.says))
@@ -53,14 +54,37 @@ func Explain(id string) (text string, ok bool) {
 	return b.String(), true
 }
 
+// standing is a rule's severity, and what its findings do to a build.
+func standing(r *Rule) string {
+	switch {
+	case r.Pedantic:
+		return r.Severity.String() + ", pedantic"
+	case r.Certain:
+		return r.Severity.String() + ", certain"
+	}
+	return r.Severity.String()
+}
+
+// silencing says where the rule's name stands to keep one finding quiet.
+func silencing(r *Rule) string {
+	s := "beside the line, or on the line above it:\n  # premortem:ignore " + r.ID + " -- why it is right here (until 2027-01-31)\n" +
+		"in premortem.yaml:\n  suppress:\n    - {rule: " + r.ID + ", node: service/NAME, reason: why it is right here, until: 2027-01-31}\n"
+	if r.Pedantic {
+		s = "it runs only when asked for: --pedantic, or --only " + r.ID + "\n" + s
+	}
+	return s
+}
+
 // Page returns docs/rules.md: every rule with the same text that Explain prints.
 func Page() string {
 	var b strings.Builder
 	b.WriteString("# Rules\n\nWhat `premortem check` finds from the files alone. `premortem explain RULE` prints the same.\n" +
 		"This page is generated from package check; `go test ./check -run TestDocs -update` writes it again.\n\n" +
+		"A *certain* rule is proven by what was read, so it may fail a build; another one does where its finding is\n" +
+		"proven. A *pedantic* rule is right too seldom to be shown unasked: it runs with `--pedantic` or `--only RULE`.\n\n" +
 		"| rule | severity | |\n|---|---|---|\n")
 	for _, r := range Rules() {
-		fmt.Fprintf(&b, "| [%s](#%s) | %s | %s |\n", r.ID, r.ID, r.Severity, r.Doc.Title)
+		fmt.Fprintf(&b, "| [%s](#%s) | %s | %s |\n", r.ID, r.ID, standing(r), r.Doc.Title)
 	}
 	for _, r := range Rules() {
 		d := r.Doc

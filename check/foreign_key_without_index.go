@@ -16,9 +16,10 @@ var ForeignKeyWithoutIndex = add(Rule{
 		Why: `PostgreSQL looks for children before it deletes a parent. Without an index on the
 referencing column it reads the whole child table and holds its locks meanwhile.`,
 		When: `No index starts with the columns of a foreign key, a service deletes rows of the
-parent, and the child has 10,000 rows or more, or grows.`,
-		Silent: `An index starts with the columns; no service deletes from the parent; the child is
-declared to be small.`,
+parent, and the child has 10,000 rows or more; a child that grows and whose size is not
+declared is a note.`,
+		Silent: `An index starts with the columns, also one that the framework or the engine makes for a
+foreign key; no service deletes from the parent; the child is declared to be small.`,
 		Fix: `Create an index on the referencing columns CONCURRENTLY.`,
 	},
 	Run: foreignKeyWithoutIndex,
@@ -49,6 +50,9 @@ func foreignKeyWithoutIndex(sys *premortem.System, report func(premortem.Finding
 					sz.evidence(t.Name),
 				},
 				Fix: indexFix(sys, w, nth),
+			}
+			if !sz.rows.Set() {
+				f.Severity = asNote
 			}
 			cause := premortem.Finding{Rule: QueryWithoutIndex.ID, Node: f.Node, Subject: f.Subject}
 			f.Because = cause.Key()

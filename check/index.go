@@ -86,7 +86,7 @@ func applies(ix premortem.Index, q *premortem.Query) bool {
 }
 
 func usable(method, op string) bool {
-	op = strings.ToLower(op)
+	op = strings.TrimSuffix(strings.ToLower(op), " constant")
 	switch method {
 	case "", "btree":
 		// "like" may have a fixed beginning, which a B-tree serves in some collations.
@@ -101,7 +101,7 @@ func usable(method, op string) bool {
 // would help.
 func selective(op string) bool {
 	switch strings.ToLower(op) {
-	case "!=", "<>", "not in", "not like", "not ilike", "is null", "is not null", "is", "is not", "is distinct from", "not":
+	case "!=", "<>", "not in", "not like", "not ilike", "is null", "is not null", "is", "is not", "is distinct from", "not", "= constant", "not =":
 		return false
 	}
 	return true

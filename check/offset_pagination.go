@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"regexp"
 
 	"github.com/premortem/premortem"
 )
@@ -16,17 +17,20 @@ var OffsetPagination = add(Rule{
 thousand pages. Rows are skipped or shown twice while others are added.`,
 		When: `A select of a service has an OFFSET and its table has 10,000 rows or more, or grows.
 On a table that is declared to be smaller it is a note.`,
-		Silent: `The query belongs to a test, a migration or a script; nothing tells that the table
-grows.`,
+		Silent: `The query belongs to a test, a migration or a script; the OFFSET is a number in the
+text; nothing tells that the table grows.`,
 		Fix: `Page by the last key that was shown: WHERE id > $1 ORDER BY id LIMIT n, with an
 index on the key.`,
 	},
 	Run: offsetPagination,
 })
 
+// fixedOffset is one that no request can raise.
+var fixedOffset = regexp.MustCompile(`(?i)\boffset\s+\d+\b`)
+
 func offsetPagination(sys *premortem.System, report func(premortem.Finding)) {
-	for _, q := range sys.Queries {
-		if !q.Offset || q.Op != "select" || q.Table == "" || !served(q) {
+	for _, q := range causes(sys) {
+		if !q.Offset || fixedOffset.MatchString(q.SQL) || q.Op != "select" || q.Table == "" || !served(q) {
 			continue
 		}
 		sz := sizeOf(sys, q.Table)

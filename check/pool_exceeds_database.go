@@ -17,11 +17,12 @@ var PoolExceedsDatabase = add(Rule{
 		Title: "all processes together may open more connections than the database accepts",
 		Why: `At peak, or in the middle of a deploy when old and new processes overlap, the
 database answers "remaining connection slots are reserved" and requests fail.`,
-		When: `The sum over all services of production of pool size × the most replicas (of the
-autoscaler, else as written) × (1 + surge of a deploy) is more than the database's
-max_connections less the reserved ones.`,
+		When: `The sum over all services of production of pool size × worker processes × the most
+replicas (of the autoscaler, else as written) × (1 + surge of a deploy) is more than the
+database's max_connections less the reserved ones; behind PgBouncer, more than
+max_client_conn.`,
 		Silent: `A factor is not known (then it is a question, and the known part of the sum is
-compared); a pooler such as PgBouncer stands in between; the sum fits.`,
+compared); a pooler stands in between and takes as many clients; the sum fits.`,
 		Fix: `Make the pool small enough for the largest number of processes, put a pooler in
 front of the database, or raise max_connections and pay its memory.`,
 	},
@@ -52,6 +53,7 @@ func askPool(sys *premortem.System, ask func(string)) {
 type demand struct {
 	store   premortem.Node
 	limit   limit
+	pooler  *premortem.Service // what stands in between, nil for nothing
 	parts   []part
 	unknown []string // factors that nobody wrote down
 }
@@ -60,16 +62,17 @@ type demand struct {
 // without a pooler in between.
 func demands(sys *premortem.System) []*demand {
 	var out []*demand
-	if pooled(sys) {
-		return nil
-	}
+	pooler := poolerOf(sys)
 	seen := map[premortem.Node]bool{}
 	for _, st := range sys.Stores {
 		if st.Kind != "postgres" || seen[st.Node] {
 			continue
 		}
 		seen[st.Node] = true
-		d := &demand{store: st.Node, limit: limitOf(sys, st.Node)}
+		d := &demand{store: st.Node, limit: limitOf(sys, st.Node), pooler: pooler}
+		if pooler != nil {
+			d.limit = clientsOf(pooler)
+		}
 		for _, dep := range sys.Into(st.Node) {
 			if svc := inProduction(sys, dep.From); svc != nil {
 				d.add(sys, dep, svc)
@@ -82,16 +85,42 @@ func demands(sys *premortem.System) []*demand {
 	return out
 }
 
-// pooled reports whether production runs a connection pooler.
-func pooled(sys *premortem.System) bool {
+// poolerOf returns the connection pooler that production runs, nil if none.
+func poolerOf(sys *premortem.System) *premortem.Service {
 	for _, svc := range production(sys) {
 		for _, name := range []string{"pgbouncer", "pgcat", "odyssey", "pgpool", "supavisor"} {
 			if strings.Contains(string(svc.Node)+" "+svc.Image.Value, name) {
-				return true
+				return svc
 			}
 		}
 	}
-	return false
+	return nil
+}
+
+// clientsOf is how many connections a pooler takes from its clients: what its
+// environment says, else PgBouncer's default. It reserves none. Others than PgBouncer
+// are not known.
+func clientsOf(pooler *premortem.Service) limit {
+	if !strings.Contains(string(pooler.Node)+" "+pooler.Image.Value, "pgbouncer") {
+		return limit{}
+	}
+	replicas := max(1, pooler.Replicas.Value)
+	for i := range pooler.Provides {
+		set := &pooler.Provides[i]
+		if name := strings.TrimPrefix(set.Name, "PGBOUNCER_"); name != "MAX_CLIENT_CONN" {
+			continue
+		}
+		n, ok := plainNumber(set)
+		return limit{max: n * replicas, known: ok, evidence: []premortem.Evidence{{
+			Says: fmt.Sprintf("PgBouncer takes %s clients, in %s", count(n), many(replicas, "process")), Pos: set.Pos}}}
+	}
+	k, ok := Default("pgbouncer", "", "max_client_conn")
+	n, isNumber := k.Number()
+	if !ok || !isNumber || len(pooler.Opaque) > 0 {
+		return limit{}
+	}
+	return limit{max: int(n) * replicas, known: true, evidence: []premortem.Evidence{{
+		Says: fmt.Sprintf("PgBouncer takes %.0f clients, as nobody sets max_client_conn (%s)", n, k.cite()), Pos: pooler.Pos}}}
 }
 
 // part is what one service may open.
@@ -101,9 +130,14 @@ type part struct {
 	pool premortem.Setting[int]
 	set  *premortem.EnvSet // production's value of the pool, nil when the code's counts
 	pods pods
+	// workers are the processes of one container, silent for one.
+	workers premortem.Setting[int]
 }
 
-func (p part) total() int { return p.pool.Value * p.pods.most() }
+func (p part) total() int { return p.pool.Value * p.processes() }
+
+// processes is how many processes of the service may run at once.
+func (p part) processes() int { return max(1, p.workers.Value) * p.pods.most() }
 
 func (d *demand) total() int {
 	sum := 0
@@ -124,10 +158,22 @@ func (d *demand) add(sys *premortem.System, dep *premortem.Dependency, svc *prem
 			p.pool = premortem.Setting[int]{}
 		}
 	}
+	for _, srv := range serversOf(sys, svc.Node) {
+		if srv.Workers.Set() {
+			p.workers = srv.Workers
+		}
+	}
+	if p.workers.Set() && p.workers.Value == 0 {
+		d.unknown = append(d.unknown, "the number of worker processes of "+string(svc.Node)+", one for each core of the host")
+		return
+	}
 	if !p.pool.Set() {
 		what := "the pool size of " + string(svc.Node)
 		if dep.PoolEnv != "" {
 			what += " (" + dep.PoolEnv + ")"
+		}
+		if p.pods.known {
+			what += fmt.Sprintf(" in pool ? × %s", p.pods)
 		}
 		d.unknown = append(d.unknown, what)
 		return
@@ -153,6 +199,9 @@ func (d *demand) finding() premortem.Finding {
 	node := d.parts[0].svc.Node
 	for _, p := range d.parts {
 		s := fmt.Sprintf("pool %d × %s", p.pool.Value, p.pods)
+		if p.workers.Value > 1 {
+			s = fmt.Sprintf("pool %d × workers %d × %s", p.pool.Value, p.workers.Value, p.pods)
+		}
 		if len(d.parts) > 1 {
 			s = p.svc.Node.Name() + ": " + s
 			node = d.store
@@ -160,6 +209,10 @@ func (d *demand) finding() premortem.Finding {
 		sums = append(sums, s)
 		evidence = append(evidence, premortem.Evidence{
 			Says: fmt.Sprintf("pool %d: connections that each process of %s may open", p.pool.Value, p.svc.Node), Pos: p.pool.Pos})
+		if p.workers.Value > 1 {
+			evidence = append(evidence, premortem.Evidence{
+				Says: fmt.Sprintf("%d processes in each container, with a pool each", p.workers.Value), Pos: p.workers.Pos})
+		}
 		evidence = append(evidence, p.pods.evidence...)
 	}
 	// The sum stands at the limit: a line carries one piece of evidence.
@@ -187,20 +240,20 @@ func (d *demand) fix() premortem.Fix {
 			big = p
 		}
 	}
-	fits := (d.limit.free() - (d.total() - big.total())) / big.pods.most()
+	fits := (d.limit.free() - (d.total() - big.total())) / big.processes()
 	if fits < 1 {
 		return premortem.Fix{Says: fmt.Sprintf(
 			"put a pooler such as PgBouncer in front of %s: not even a pool of 1 fits %d processes; or raise max_connections above %s",
-			d.store, big.pods.most(), count(d.total()+d.limit.reserved))}
+			d.store, big.processes(), count(d.total()+d.limit.reserved))}
 	}
 	fix := premortem.Fix{Says: fmt.Sprintf("set the pool of %s to %d at most (%d × %d = %d), put a pooler in front of %s, or raise max_connections to %s",
-		big.svc.Node, fits, fits, big.pods.most(), fits*big.pods.most(), d.store, count(d.total()+d.limit.reserved))}
+		big.svc.Node, fits, fits, big.processes(), fits*big.processes(), d.store, count(d.total()+d.limit.reserved))}
 	name := big.dep.PoolEnv
 	if name == "" {
 		return fix
 	}
 	fix.Says = fmt.Sprintf("set %s=%d, the largest pool that fits (%d × %d = %d), put a pooler in front of %s, or raise max_connections to %s",
-		name, fits, fits, big.pods.most(), fits*big.pods.most(), d.store, count(d.total()+d.limit.reserved))
+		name, fits, fits, big.processes(), fits*big.processes(), d.store, count(d.total()+d.limit.reserved))
 	fix.Try = &premortem.Try{Env: map[string]string{name: strconv.Itoa(fits)}, Node: big.svc.Node}
 	if big.set != nil {
 		fix.Edits = []premortem.Edit{{Pos: big.set.Pos, Old: big.set.Value, New: strconv.Itoa(fits)}}

@@ -19,12 +19,13 @@ var QueryWithoutIndex = add(Rule{
 takes twice the time, until the connection pool is full and every route waits.`,
 		When: `A query of a service compares or sorts by a column or an expression that no index
 starts with, after all migrations, on a table that is declared to have 10,000 rows or
-more, or whose size is not declared and to which a service adds rows. An index on
-email does not serve lower(email).`,
+more, or whose size is not declared and to which a service adds rows, which is a note. An
+index on email does not serve lower(email), and one on (a, b) does not serve b alone.`,
 		Silent: `One of the compared columns leads an index, also a partial one on what the query
-compares or an expression index; the comparison picks most rows (!=, is null, a
-boolean, a column whose default is a constant); the table is declared to be small; the
-query belongs to a test, a migration or a script; it joins its comparisons with OR; the
+compares or an expression index, or one that the framework makes for a foreign key; the
+comparison picks most rows (!=, is null, a boolean, a text that stands in the query, a
+column whose default is a constant); the table is declared to be small; the query belongs
+to a test, a migration or a script; it joins its comparisons with OR, or other tables; the
 table is not known.`,
 		Fix: `Create the index CONCURRENTLY. The clone shows what the query costs without it.`,
 	},
@@ -52,7 +53,7 @@ func queryWithoutIndex(sys *premortem.System, report func(premortem.Finding)) {
 // wishes lists the indexes that are missing on tables of the wanted size, each once.
 func wishes(sys *premortem.System, wanted func(size) bool) []*wish {
 	var out []*wish
-	for _, q := range sys.Queries {
+	for _, q := range causes(sys) {
 		t := sys.Table(q.Table)
 		if t == nil || q.Table == "" || !served(q) || (q.Op != "select" && q.Op != "update" && q.Op != "delete") {
 			continue
@@ -77,6 +78,9 @@ func unserved(t *premortem.Table, q *premortem.Query) (columns []string, trigram
 	if alternatives.MatchString(q.SQL) {
 		return nil, false // each side of an OR wants an index of its own
 	}
+	if joined.MatchString(q.SQL) {
+		return nil, false // the other tables may be what picks the rows
+	}
 	for _, ix := range t.Indexes {
 		if serves(ix, q) {
 			return nil, false
@@ -88,7 +92,7 @@ func unserved(t *premortem.Table, q *premortem.Query) (columns []string, trigram
 		if !known(t, e) {
 			return nil, false
 		}
-		if !selective(p.Op) || shared(t, e) || slices.Contains(slices.Concat(equal, span, pattern), e) {
+		if !selective(p.Op) || shared(t, e) || literal(q, e) || strings.HasPrefix(e, "any(") || slices.Contains(slices.Concat(equal, span, pattern), e) {
 			continue
 		}
 		switch op := strings.ToLower(p.Op); op {
@@ -114,6 +118,22 @@ func unserved(t *premortem.Table, q *premortem.Query) (columns []string, trigram
 		columns = append(columns, e)
 	}
 	return columns, false
+}
+
+// literal reports a comparison with a text that stands in the query: a kind or a
+// state, which many rows share.
+func literal(q *premortem.Query, column string) bool {
+	i := strings.Index(q.SQL, "'")
+	if i < 0 || !bare.MatchString(column) {
+		return false
+	}
+	d := newDDL(q.SQL)
+	for k, w := range d.words {
+		if w == column && k+2 < len(d.words) && d.words[k+1] == "=" && strings.HasPrefix(d.words[k+2], "'") {
+			return true
+		}
+	}
+	return false
 }
 
 // sortKey is the first thing that a limited query sorts by, "" when that is not one
@@ -150,6 +170,9 @@ func (w *wish) finding(sys *premortem.System, nth int) premortem.Finding {
 		Certain: w.size.rows.Set(),
 		Says: fmt.Sprintf("%s reads %s of %s on each call: no index starts with %s",
 			list(w.callers(sys)), w.size.all(), w.table.Name, w.columns[0]),
+	}
+	if !w.size.rows.Set() {
+		f.Severity = asNote
 	}
 	for _, q := range w.queries {
 		f.Evidence = append(f.Evidence, w.sites(q)...)

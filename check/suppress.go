@@ -27,14 +27,15 @@ there, names no rule at all, or is past the date in its until.`,
 })
 
 // Suppress marks the findings that the repository silences and adds one finding
-// for each suppression that silences nothing or has expired by today. findings is
-// not changed. ran are the rules that were asked for these findings, none means
+// for each suppression that silences nothing or has expired by today, and for each
+// certificate that ends. findings is not changed. ran are the rules that were asked for these findings, none means
 // all: a suppression of a rule that did not run is not stale.
 func Suppress(sys *premortem.System, findings []premortem.Finding, today time.Time, ran ...*Rule) []premortem.Finding {
 	sys = ordered(sys)
 	if len(ran) == 0 {
 		ran = all
 	}
+	findings = append(slices.Clone(findings), expiring(sys, today, ran)...)
 	out := slices.Clone(findings)
 	report := func(f premortem.Finding) {
 		for i := range out {
