@@ -7,7 +7,7 @@ BIN      := bin/premortem
 BUDGET   ?= 110s
 export CGO_ENABLED = 0
 
-.PHONY: demo test short check bench build setup-demo setup-test docs
+.PHONY: demo test short check bench bench-ghost fuzz build setup-demo setup-test docs
 
 build: $(BIN)
 
@@ -45,6 +45,20 @@ check: short
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./postgres ./wire ./drive
+	$(GO) test -run '^$$' -bench BenchmarkCheck -benchtime 1x ./read
+
+# For the night: each parser is fed for FUZZTIME with what the ones before it found.
+FUZZTIME ?= 60s
+fuzz:
+	@for f in $$($(GO) test -list '^Fuzz' ./read | grep '^Fuzz'); do \
+		$(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -parallel 2 ./read || exit 1; \
+	done
+
+# Ghost databases beside really populated ones: every major at its own size, then up to
+# 32 times the rows. It prints both tables and the speed; allow an hour.
+bench-ghost:
+	$(GO) test ./postgres -run 'TestGhostPlansAs|TestGhostPredicts' -ghost-full -v -timeout 3h
+	$(GO) test ./postgres -run '^$$' -bench Ghost -benchtime 1x
 
 docs:
 	$(GO) test ./check ./judge ./report ./observe -run TestDocsAreCurrent -update

@@ -57,7 +57,11 @@ func topics() []topic {
 		out = append(out, topic{kind, name, d.Title, func() string { return plain(kind, name, d) }})
 	}
 	for _, r := range check.Rules() {
-		out = append(out, topic{"rule", r.ID, r.Doc.Title, func() string { s, _ := check.Explain(r.ID); return s }})
+		title := r.Doc.Title
+		if r.Pedantic {
+			title += " (pedantic)"
+		}
+		out = append(out, topic{"rule", r.ID, title, func() string { s, _ := check.Explain(r.ID); return s }})
 	}
 	for _, s := range judge.Signs() {
 		out = append(out, topic{"sign", s.Name, s.Doc.Title, func() string { t, _ := judge.Explain(s.Name); return t }})
@@ -97,16 +101,22 @@ func (p *program) listTopics() {
 	}
 }
 
-// nearest names the topics that look like name.
+// nearest names the topics that look like name: those that hold it, else those that
+// begin alike.
 func nearest(name string) string {
-	var close []string
+	var holds, begins []string
 	for _, t := range topics() {
-		if strings.Contains(t.name, name) || strings.Contains(name, t.name) || (len(name) > 3 && strings.HasPrefix(t.name, name[:3])) {
-			close = append(close, t.name)
+		switch {
+		case strings.Contains(t.name, name) || strings.Contains(name, t.name):
+			holds = append(holds, t.name)
+		case len(name) > 3 && strings.HasPrefix(t.name, name[:3]):
+			begins = append(begins, t.name)
 		}
 	}
-	if len(close) == 0 || len(close) > 6 {
-		return "premortem explain lists every name"
+	for _, close := range [][]string{holds, begins} {
+		if len(close) > 0 && len(close) <= 6 {
+			return "did you mean: " + strings.Join(close, ", ")
+		}
 	}
-	return "did you mean: " + strings.Join(close, ", ")
+	return "premortem explain lists every name"
 }

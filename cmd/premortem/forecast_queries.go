@@ -1,0 +1,222 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/premortem/premortem"
+	"github.com/premortem/premortem/postgres"
+	"github.com/premortem/premortem/wire"
+)
+
+// question is one statement whose future is asked about.
+type question struct {
+	sql   string // with $1 … for what is not known
+	shown string // as it was found
+	sites []premortem.Evidence
+	from  string // what it was found in, where there is no line
+	node  premortem.Node
+	finds bool // it only finds the rows of an UPDATE or DELETE
+}
+
+// statements gathers what the repository, the file and the run hold.
+func (f *prophet) statements() ([]question, error) {
+	out := f.inCode()
+	if f.o.queries != "" {
+		more, err := f.inFile(f.o.queries)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, more...)
+	}
+	if f.o.run != "" {
+		more, err := f.inRun()
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, more...)
+	}
+	return out, nil
+}
+
+// inCode takes the statements of the code; of an UPDATE whose text only the ORM knows,
+// the search for its rows.
+func (f *prophet) inCode() []question {
+	var out []question
+	var lost []string
+	for _, q := range f.sys.Queries {
+		site := premortem.Evidence{Says: "the statement", Pos: q.Pos}
+		one := question{sql: q.SQL, shown: q.SQL, sites: []premortem.Evidence{site}, node: q.Service}
+		if q.SQL == "" {
+			one.sql, one.finds = search(q), true
+			one.shown = one.sql
+			one.sites[0].Says = "the search for its rows"
+		}
+		if one.sql == "" {
+			if q.Op != "insert" {
+				lost = append(lost, q.Pos.String())
+			}
+			continue
+		}
+		out = append(out, one)
+	}
+	if len(lost) > 0 {
+		f.unknown("what %s cost at other sizes, because the SQL is not known: %s", plural(len(lost), "call", "calls"), strings.Join(lost, ", "))
+	}
+	return out
+}
+
+// search is the SELECT that finds what an UPDATE or DELETE changes, "" when its
+// conditions are not known.
+func search(q *premortem.Query) string {
+	if q.Table == "" || len(q.Predicates) == 0 || q.Op != "update" && q.Op != "delete" {
+		return ""
+	}
+	var where []string
+	for _, p := range q.Predicates {
+		switch op := strings.ToLower(p.Op); op {
+		case "=", "<", ">", "<=", ">=", "<>":
+			where = append(where, fmt.Sprintf("%s %s $%d", p.Expr, op, len(where)+1))
+		case "in":
+			where = append(where, fmt.Sprintf("%s = $%d", p.Expr, len(where)+1))
+		default:
+			return ""
+		}
+	}
+	return "SELECT 1 FROM " + q.Table + " WHERE " + strings.Join(where, " AND ")
+}
+
+// inFile reads statements separated by semicolons.
+func (f *prophet) inFile(name string) ([]question, error) {
+	raw, err := os.ReadFile(name)
+	if err != nil {
+		return nil, &premortem.Error{Doing: "read the statements", Err: err, Hint: "--queries names a file of SQL statements, separated by semicolons"}
+	}
+	var out []question
+	for _, s := range postgres.Statements(string(raw)) {
+		line := 1 + strings.Count(string(raw[:s.Offset]), "\n")
+		out = append(out, question{sql: s.Text, shown: s.Text, node: f.node(), from: fmt.Sprintf("%s:%d", name, line)})
+	}
+	if len(out) == 0 {
+		return nil, &premortem.Error{Doing: "read the statements", Err: fmt.Errorf("%s holds no statement", name)}
+	}
+	return out, nil
+}
+
+// inRun takes what passed the wire in a saved run.
+func (f *prophet) inRun() ([]question, error) {
+	var args []string
+	if f.o.run != "latest" {
+		args = []string{f.o.run}
+	}
+	file, err := runFile(f.dir, args)
+	if err != nil {
+		return nil, err
+	}
+	trials, err := filepath.Glob(filepath.Join(filepath.Dir(file), "trials", "*.json"))
+	if err != nil || len(trials) == 0 {
+		return nil, &premortem.Error{Doing: "read the run's statements", Err: errors.Join(err, fs.ErrNotExist), Hint: "runs of premortem rehearse keep them in their folder trials"}
+	}
+	slices.Sort(trials)
+	var out []question
+	for _, name := range trials {
+		raw, err := os.ReadFile(name)
+		if err != nil {
+			return nil, &premortem.Error{Doing: "read the run's statements", Err: err}
+		}
+		var t premortem.Trial
+		if err := json.Unmarshal(raw, &t); err != nil {
+			return nil, &premortem.Error{Doing: "read " + name, Err: err, Hint: "the file is no trial of premortem"}
+		}
+		for _, p := range t.Phases {
+			for _, c := range p.Calls {
+				if c.Proto == "postgres" && plannable.MatchString(c.Op) {
+					out = append(out, question{sql: c.Op, shown: c.Op, node: c.From, from: "run " + filepath.Base(filepath.Dir(file))})
+				}
+			}
+		}
+	}
+	return out, nil
+}
+
+// plannable are statements that have a plan.
+var plannable = regexp.MustCompile(`(?is)^\s*(?:select|insert|update|delete|with|values)\b`)
+
+// recorded are the statements of pg_stat_statements in the profile.
+func (f *prophet) recorded(p *postgres.Profile) []question {
+	var out []question
+	for _, s := range p.Statements {
+		if plannable.MatchString(s.Text) {
+			out = append(out, question{sql: s.Text, shown: s.Text, node: f.node(), from: "pg_stat_statements"})
+		}
+	}
+	return out
+}
+
+// once keeps one of the statements that differ only in values, with the lines of all,
+// and makes them plannable.
+func once(all []question) []question {
+	var out []question
+	at := map[string]int{}
+	for _, q := range all {
+		key := wire.Fingerprint(q.sql)
+		if i, ok := at[key]; ok {
+			out[i].sites = append(out[i].sites, q.sites...)
+			continue
+		}
+		at[key] = len(out)
+		q.sql = numbered(strings.TrimRight(strings.TrimSpace(q.sql), ";"))
+		out = append(out, q)
+	}
+	return out
+}
+
+// page is how many rows a LIMIT with a parameter is taken to ask for; the planner
+// itself would take a tenth of the table.
+const page = "20"
+
+var (
+	limitParam  = regexp.MustCompile(`(?i)\b(LIMIT|FETCH\s+(?:FIRST|NEXT))\s+(?:\$\d+|\?)`)
+	offsetParam = regexp.MustCompile(`(?i)\bOFFSET\s+(?:\$\d+|\?)`)
+	parameter   = regexp.MustCompile(`'(?:[^']|'')*'|"(?:[^"]|"")*"|\$\d+|\?(?:[|&?])?`)
+)
+
+// numbered writes the parameters as $1, $2 … without a gap. LIMIT and OFFSET get the
+// values of a first page.
+func numbered(sql string) string {
+	sql = limitParam.ReplaceAllString(sql, "$1 "+page)
+	sql = offsetParam.ReplaceAllString(sql, "OFFSET 0")
+	number := map[string]int{}
+	next := 0
+	return parameter.ReplaceAllStringFunc(sql, func(s string) string {
+		switch {
+		case s[0] == '\'' || s[0] == '"' || len(s) == 2 && s[0] == '?':
+			return s
+		case s == "?":
+			next++
+			return "$" + strconv.Itoa(next)
+		}
+		if number[s] == 0 {
+			next++
+			number[s] = next
+		}
+		return "$" + strconv.Itoa(number[s])
+	})
+}
+
+// short is a statement in one line of bounded length.
+func short(sql string) string {
+	s := strings.Join(strings.Fields(wire.Fingerprint(sql)), " ")
+	if r := []rune(s); len(r) > 120 {
+		return string(r[:119]) + "…"
+	}
+	return s
+}
