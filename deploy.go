@@ -84,7 +84,8 @@ type Baked struct {
 	Copy    Pos    `json:"copy"`
 	Quote   string `json:"quote"`
 	File    string `json:"file"`
-	Ignore  Pos    `json:"ignore"` // the .dockerignore that lets it through, zero without one
+	Ignore  Pos    `json:"ignore"`  // the .dockerignore that lets it through, zero without one
+	Context string `json:"context"` // folder of the build, "." the root
 }
 
 // PipelineUse is a variable that a step of a pipeline uses.

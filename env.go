@@ -43,6 +43,18 @@ type EnvSet struct {
 	// Hash is equal for equal values within one reading and says nothing else:
 	// it is keyed with a random key that is thrown away.
 	Hash string `json:"-"`
+	// Entry is how its file would set another variable beside it: lines with {name} and
+	// {value}, or {base64} for the value, to be put before Pos. "" where its own line
+	// does not tell.
+	Entry string `json:"-"`
+}
+
+// EnvSample is a list of variables that provides nothing in production and should
+// name what the code needs all the same.
+type EnvSample struct {
+	Kind string   `json:"kind"` // "example" of a file that people copy, "pipeline" of a job's variables
+	File string   `json:"file"`
+	Sets []EnvSet `json:"sets"`
 }
 
 // Provision is whether a deployment gives a variable to a service. The zero value

@@ -173,7 +173,22 @@ type Proof struct {
 	Next         string  `json:"next"` // the limit behind it, one sentence; "" none was found
 	NextFinding  string  `json:"next_finding,omitempty"`
 	Worked       bool    `json:"worked"`
-	Says         string  `json:"says"`
+	// Cost is what an index costs those who write, nil when that was not measured.
+	Cost *WriteCost `json:"cost,omitempty"`
+	Says string     `json:"says"`
+}
+
+// WriteCost is what one more index costs: the same writes of the same rows in the
+// clone, without it and with it. Zero is not measured.
+type WriteCost struct {
+	Bytes        int64   `json:"bytes"`         // of the index
+	Rows         int     `json:"rows"`          // that were written each time
+	InsertBefore float64 `json:"insert_before"` // seconds for all rows
+	InsertAfter  float64 `json:"insert_after"`
+	UpdateBefore float64 `json:"update_before"` // of the indexed columns
+	UpdateAfter  float64 `json:"update_after"`
+	WALBefore    int64   `json:"wal_before"` // bytes of both
+	WALAfter     int64   `json:"wal_after"`
 }
 
 // SortFindings puts findings in the order in which a person should read them:

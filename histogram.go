@@ -2,6 +2,7 @@ package premortem
 
 import (
 	"encoding/json"
+	"iter"
 	"math/bits"
 	"time"
 )
@@ -48,8 +49,8 @@ func (h *Histogram) RecordN(d time.Duration, n uint64) {
 	d = max(d, 0)
 	us := min(uint64(d/time.Microsecond), histogramTop)
 	i := bucket(us)
-	for len(h.counts) <= i {
-		h.counts = append(h.counts, 0)
+	if i >= len(h.counts) {
+		h.counts = append(h.counts, make([]uint64, i+1-len(h.counts))...)
 	}
 	h.counts[i] += n
 	h.n += n
@@ -59,8 +60,8 @@ func (h *Histogram) RecordN(d time.Duration, n uint64) {
 
 // Merge adds what o counted.
 func (h *Histogram) Merge(o *Histogram) {
-	for len(h.counts) < len(o.counts) {
-		h.counts = append(h.counts, 0)
+	if n := len(o.counts) - len(h.counts); n > 0 {
+		h.counts = append(h.counts, make([]uint64, n)...)
 	}
 	for i, c := range o.counts {
 		h.counts[i] += c
@@ -115,6 +116,18 @@ func (h *Histogram) CountAbove(d time.Duration) uint64 {
 		n += h.counts[i]
 	}
 	return n
+}
+
+// All yields each value that was recorded, as its bucket stands for it, with how often,
+// in ascending order.
+func (h *Histogram) All() iter.Seq2[time.Duration, uint64] {
+	return func(yield func(time.Duration, uint64) bool) {
+		for i, c := range h.counts {
+			if c > 0 && !yield(min(time.Duration(bucketMiddle(i)*1000), h.max), c) {
+				return
+			}
+		}
+	}
 }
 
 type histogramJSON struct {

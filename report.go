@@ -18,6 +18,8 @@ type Report struct {
 	Headroom    []Headroom `json:"headroom"`
 	Verdicts    []Verdict  `json:"verdicts"`
 	Parity      []Parity   `json:"parity"`
+	// Migrations are the pending ones that were applied to the clone.
+	Migrations []Rehearsed `json:"migrations,omitempty"`
 	// Stages are what the command did, in order, with the time each took.
 	Stages []Stage `json:"stages"`
 	// Cost is what the instrument itself used; nil for commands that run nothing.

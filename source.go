@@ -78,9 +78,13 @@ type Query struct {
 	Offset     bool        `json:"offset"`
 	// Awaited is false only where the promise is used as if it were its value.
 	Awaited bool `json:"awaited"`
-	InLoop  bool `json:"in_loop"` // inside a loop over another query's rows
-	Loop    Pos  `json:"loop"`    // that loop
-	All     bool `json:"all"`     // every row that matches is held in memory at once
+	// Call is how the line calls it where it is not awaited: "User.findByPk". Async is
+	// true where await may be written there.
+	Call   string `json:"call,omitempty"`
+	Async  bool   `json:"async,omitempty"`
+	InLoop bool   `json:"in_loop"` // inside a loop over another query's rows
+	Loop   Pos    `json:"loop"`    // that loop
+	All    bool   `json:"all"`     // every row that matches is held in memory at once
 }
 
 // Predicate is one comparison.
@@ -131,10 +135,17 @@ type Request struct {
 	JSON    bool     `json:"json,omitempty"`
 	Expect  int      `json:"expect,omitempty"` // status; 0 means any below 400
 	Keep    []Keep   `json:"keep,omitempty"`
+	Checks  []Check  `json:"checks,omitempty"`
 }
 
 // Header is one request header.
 type Header struct{ Name, Value string }
 
-// Keep takes a value from an answer: "$.token" (JSON), "header:X-Id" or "cookie:sid".
+// Keep takes a value from an answer: "$.token" (JSON), "header:X-Id", "cookie:sid",
+// "form:csrf" (an input of a page), "meta:csrf" (a meta element of a page), or
+// "regex:id=(\d+)" (the first group).
 type Keep struct{ Name, From string }
+
+// Check is what an answer must hold beyond its status: Is at From, which is written as
+// in Keep, or anything at all when Is is "".
+type Check struct{ From, Is string }

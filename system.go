@@ -29,6 +29,7 @@ type System struct {
 	Poolers       []*Pooler       `json:"poolers"`
 	Dependencies  []*Dependency   `json:"dependencies"`
 	Env           []*EnvVar       `json:"env"`
+	Samples       []*EnvSample    `json:"samples"`
 	Runtimes      []*Runtime      `json:"runtimes"`
 	Images        []*Image        `json:"images"`
 	Tables        []*Table        `json:"tables"`

@@ -52,9 +52,10 @@ type Retry struct {
 	To        Node             `json:"to,omitempty"`
 	Pos       Pos              `json:"pos"`
 	Quote     string           `json:"quote"`
-	Attempts  Setting[int]     `json:"attempts"` // in all; silent is without end
-	Wait      Setting[float64] `json:"wait"`     // seconds before the second attempt; silent is at once
-	Backoff   bool             `json:"backoff"`  // the wait grows
+	Attempts  Setting[int]     `json:"attempts"`          // in all; silent is without end, unless Bounded
+	Bounded   bool             `json:"bounded,omitempty"` // it ends after a number of attempts that is not known
+	Wait      Setting[float64] `json:"wait"`              // seconds before the second attempt; silent is at once
+	Backoff   bool             `json:"backoff"`           // the wait grows
 	Jitter    bool             `json:"jitter"`
 	Writes    bool             `json:"writes"` // what is tried again changes something
 	Keyed     bool             `json:"keyed"`  // carries an idempotency key

@@ -124,6 +124,17 @@ type Phase struct {
 	Database DatabaseStats `json:"database"`
 	Machine  MachineStats  `json:"machine"`
 	Logs     []LogStats    `json:"logs"`
+	// Series are signals over the phase, a value for each second.
+	Series []Series `json:"series,omitempty"`
+	// Windows are the seconds since counting began, judged one by one.
+	Windows []Window `json:"windows,omitempty"`
+}
+
+// Window is one second of requests, each counted in the second in which it was due.
+// What was never sent, or never answered, is bad.
+type Window struct {
+	Good uint64 `json:"good"`
+	Bad  uint64 `json:"bad"`
 }
 
 // Route returns the named route's numbers, nil if it was not called.
@@ -147,10 +158,16 @@ type LoadStats struct {
 	Late      uint64  `json:"late"`      // sent more than 1 ms after due, by our own fault
 	Dropped   uint64  `json:"dropped"`   // due and never sent
 	// Drops says why: "open files", "local ports", …; it adds up to Dropped.
-	Drops   map[string]uint64 `json:"drops,omitempty"`
-	LagP99  float64           `json:"lag_p99"` // seconds; sent − due, waiting for a connection subtracted
-	OwnCPU  float64           `json:"own_cpu"` // cores used by premortem itself
-	Stopped bool              `json:"stopped"` // ended early: the objective was already lost
+	Drops  map[string]uint64 `json:"drops,omitempty"`
+	LagP99 float64           `json:"lag_p99"` // seconds; sent − due, waiting for a connection subtracted
+	OwnCPU float64           `json:"own_cpu"` // cores used by premortem itself
+	// Inside is how many requests were open on average; by Little's law the rate times
+	// the mean time between sent and done. Little is the largest share by which the two
+	// sides of that law differed in any second: more than rounding is an error of
+	// premortem's own books.
+	Inside  float64 `json:"inside,omitempty"`
+	Little  float64 `json:"little,omitempty"`
+	Stopped bool    `json:"stopped"` // ended early: the objective was already lost
 }
 
 // RouteStats is what users of one route got. Times are seconds from the moment a
@@ -164,8 +181,9 @@ type RouteStats struct {
 	P95      float64           `json:"p95"`
 	P99      float64           `json:"p99"`
 	Max      float64           `json:"max"`
-	Response Histogram         `json:"response"` // done − due
-	Service  Histogram         `json:"service"`  // done − sent
+	Response Histogram         `json:"response"`       // done − due
+	Service  Histogram         `json:"service"`        // done − sent
+	First    Histogram         `json:"first,omitzero"` // first byte − due
 }
 
 // CallStats is what one side asked of another through an edge.
@@ -201,17 +219,34 @@ type UnitStats struct {
 
 // DatabaseStats is PostgreSQL's own view over a phase.
 type DatabaseStats struct {
-	Watched    bool             `json:"watched"` // false: nothing below was seen
-	Samples    int              `json:"samples"` // of pg_stat_activity
-	ActiveMean float64          `json:"active_mean"`
-	ActiveMax  int              `json:"active_max"`
-	ConnsMax   int              `json:"conns_max"`
-	IdleInTx   int              `json:"idle_in_tx"`      // maximum at once
+	Watched    bool    `json:"watched"` // false: nothing below was seen
+	Samples    int     `json:"samples"` // of pg_stat_activity
+	ActiveMean float64 `json:"active_mean"`
+	ActiveMax  int     `json:"active_max"`
+	ConnsMax   int     `json:"conns_max"`
+	IdleInTx   int     `json:"idle_in_tx"` // maximum at once
+	// IdleLongest is the longest time in seconds for which a session held a transaction
+	// open without working in it; IdleBlocked are sessions that waited for such a one, at
+	// most at once.
+	IdleLongest float64 `json:"idle_longest,omitempty"`
+	IdleBlocked int     `json:"idle_blocked,omitempty"`
+	// HotRows are rows for which several sessions waited at once, the hottest first.
+	HotRows    []HotRow         `json:"hot_rows,omitempty"`
 	LockWaits  int              `json:"lock_waits"`      // maximum at once
 	Waits      map[string]int   `json:"waits,omitempty"` // "Lock/tuple" → samples
 	Statements []StatementStats `json:"statements"`      // heaviest first
 	Deadlocks  int64            `json:"deadlocks"`
 	TempBytes  int64            `json:"temp_bytes"`
+}
+
+// HotRow is one row that transactions queue for. Where it lies stands for which it is:
+// its values are nobody's business.
+type HotRow struct {
+	Table   string `json:"table"`
+	Place   string `json:"place"`   // "(12,3)": page and line
+	Waiters int    `json:"waiters"` // at most at once
+	Samples int    `json:"samples"` // in which somebody waited for it
+	Query   string `json:"query"`   // of one that waited, without values
 }
 
 // StatementStats is one row of pg_stat_statements over a phase.
@@ -265,14 +300,51 @@ type TraceCall struct {
 
 // Plan is how PostgreSQL executes one statement in the clone.
 type Plan struct {
-	Op        string     `json:"op"` // fingerprint text, as in CallStats
-	Scans     []Scan     `json:"scans"`
-	Total     float64    `json:"total"`   // planner's cost
-	Seconds   float64    `json:"seconds"` // of one execution, -1 when only planned
-	Text      string     `json:"text"`    // EXPLAIN text, no values
-	Advice    *Advice    `json:"advice,omitempty"`
-	Sites     []Evidence `json:"sites,omitempty"`     // lines in the code
-	Elsewhere []Evidence `json:"elsewhere,omitempty"` // lines of the schema
+	Op      string  `json:"op"` // fingerprint text, as in CallStats
+	Scans   []Scan  `json:"scans"`
+	Total   float64 `json:"total"`   // planner's cost
+	Seconds float64 `json:"seconds"` // of one execution, -1 when only planned
+	Text    string  `json:"text"`    // EXPLAIN text, no values
+	Advice  *Advice `json:"advice,omitempty"`
+	// Skipped are rows that were made only to be passed over by OFFSET.
+	Skipped float64 `json:"skipped,omitempty"`
+	// Spilled are the sorts and hashes that did not fit into memory.
+	Spilled []Spill `json:"spilled,omitempty"`
+	// Triggers are what a write caused: the checks of foreign keys among them.
+	Triggers []TriggerRun `json:"triggers,omitempty"`
+	// Generic is the plan that a prepared statement would keep, where it was compared
+	// with the one for the values that came.
+	Generic   *GenericPlan `json:"generic,omitempty"`
+	Sites     []Evidence   `json:"sites,omitempty"`     // lines in the code
+	Elsewhere []Evidence   `json:"elsewhere,omitempty"` // lines of the schema
+}
+
+// Spill is a node of a plan that wrote to disk because its memory was full.
+type Spill struct {
+	Node  string `json:"node"`  // "Sort", "Hash", "Aggregate"
+	Bytes int64  `json:"bytes"` // on disk
+	Key   string `json:"key,omitempty"`
+}
+
+// TriggerRun is the work of one trigger during an executed statement.
+type TriggerRun struct {
+	Constraint string  `json:"constraint"` // name of the foreign key, "" another trigger
+	Child      string  `json:"child"`      // table that a foreign key's check reads, "" unknown
+	ChildRows  float64 `json:"child_rows"`
+	Indexed    bool    `json:"indexed"` // an index begins with the foreign key's columns
+	Columns    string  `json:"columns"` // of the foreign key: "user_id"
+	Calls      float64 `json:"calls"`
+	Seconds    float64 `json:"seconds"`
+}
+
+// GenericPlan compares the plan for any values with the one for the values that came.
+type GenericPlan struct {
+	Custom  float64 `json:"custom"`  // cost of the plan for these values
+	Generic float64 `json:"generic"` // cost of the plan for any, as the planner sees it
+	Rows    float64 `json:"rows"`    // that the custom plan expects from its largest scan
+	Any     float64 `json:"any"`     // that the generic one expects from the same table
+	Table   string  `json:"table"`
+	Differs bool    `json:"differs"` // the two are not the same plan
 }
 
 // Scan is one table access of a plan.
@@ -284,6 +356,10 @@ type Scan struct {
 	Removed   float64 `json:"removed"`          // read and thrown away, per loop
 	Loops     float64 `json:"loops"`
 	TableRows float64 `json:"table_rows"`
+	Estimate  float64 `json:"estimate,omitempty"` // rows that the planner expected, per loop; 0 unknown
+	// PassedBy are columns of the filter that lead an index which this scan does not use:
+	// "email, created".
+	PassedBy string `json:"passed_by,omitempty"`
 }
 
 // Advice is an index that the planner would use instead.
@@ -308,63 +384,4 @@ type Pool struct {
 	Replicas int      `json:"replicas"` // in the clone
 	Env      string   `json:"env"`      // variable that sets it, "" none
 	Site     Evidence `json:"site"`
-}
-
-// Verdict is the answer to an experiment.
-type Verdict struct {
-	Experiment Experiment `json:"experiment"`
-	Answer     Answer     `json:"answer"`
-	Says       string     `json:"says"`
-	First      string     `json:"first"`    // the route that broke first, "" none
-	Findings   []string   `json:"findings"` // keys
-	Doubts     []string   `json:"doubts"`
-	// Broken lists the objectives that did not hold.
-	Broken []Broken `json:"broken"`
-}
-
-// Broken is one objective that did not hold.
-type Broken struct {
-	Route  string  `json:"route"`
-	What   string  `json:"what"` // "p95", "p99", "errors"
-	Limit  float64 `json:"limit"`
-	Before float64 `json:"before"`
-	Was    float64 `json:"was"`
-	Pos    Pos     `json:"pos"`
-}
-
-// Headroom is the boundary of one X.
-type Headroom struct {
-	X        string  `json:"x"`
-	Unit     string  `json:"unit"`
-	Base     float64 `json:"base"`
-	Holds    float64 `json:"holds"`    // largest multiple that held; 0 none
-	Breaks   float64 `json:"breaks"`   // smallest multiple that failed; 0 none
-	Estimate float64 `json:"estimate"` // of the boundary; 0 none
-	Low      float64 `json:"low"`
-	High     float64 `json:"high"`
-	Answer   Answer  `json:"answer"`
-	First    string  `json:"first"`   // "service/api POST /login"
-	Finding  string  `json:"finding"` // key of the cause, "" unknown
-	Says     string  `json:"says"`
-	// Points are the steps behind it, in order of the multiple.
-	Points []Point `json:"points"`
-}
-
-// Point is one step of a search: what each route showed at one multiple.
-type Point struct {
-	Multiple float64      `json:"multiple"`
-	Answer   Answer       `json:"answer"`
-	Trial    string       `json:"trial"`
-	Fixed    bool         `json:"fixed"` // the proven fix was in place
-	Routes   []PointRoute `json:"routes"`
-}
-
-// PointRoute is one route at one step.
-type PointRoute struct {
-	Route  string  `json:"route"`
-	Rate   float64 `json:"rate"` // requests/s done
-	P50    float64 `json:"p50"`
-	P95    float64 `json:"p95"`
-	Errors float64 `json:"errors"` // share
-	Limit  float64 `json:"limit"`  // its p95 objective in seconds, 0 none
 }
