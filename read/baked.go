@@ -36,7 +36,7 @@ func (g *merger) bakes(w *workload, st *stage) []*premortem.Baked {
 				continue
 			}
 			seen[p] = true
-			b := &premortem.Baked{Service: w.Node, Copy: c.pos, Quote: g.quoteOf(c.pos), File: p}
+			b := &premortem.Baked{Service: w.Node, Copy: c.pos, Quote: g.quoteOf(c.pos), File: p, Context: path.Clean(w.context)}
 			if ignore.path != "" {
 				b.Ignore = premortem.Pos{File: ignore.path, Line: 1}
 			}

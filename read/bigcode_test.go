@@ -11,61 +11,72 @@ import (
 func (b *bigTree) route(n int) string {
 	var s strings.Builder
 	fmt.Fprintf(&s, "import { Router, Request, Response } from 'express';\nimport { pool } from '../../index';\nimport { load%[1]s } from '../../logic/%[2]s/%[3]s%[4]d';\n\nconst router = Router();\n", title(b.word(n)), b.word(n/8), b.word(n), n)
-	for k := range b.lines() {
+	for k := range b.few() {
 		w, col := b.pick(), b.pick()
 		fmt.Fprintf(&s, `
-/** Answers with the %[1]ss of a customer. */
-router.get('/%[1]s/:id', async (req: Request, res: Response) => {
-  const { id } = req.params;
-  const limit = Number(req.query.limit ?? 50);
+/**
+ * Answers with the %[1]ss of a customer, newest first. What a customer may not see
+ * is left out before it is counted, so that the total never says more than the list.
+ */
+router.get('/%[1]s/:id', async (request: Request, response: Response) => {
+  const { id } = request.params;
+  const requestedLimit = Number(request.query.limit ?? defaultPageSize);
   try {
-    const { rows } = await pool.query('SELECT id, %[2]s FROM %[1]ss WHERE id = $1 LIMIT $2', [id, limit]);
+    const { rows } = await pool.query('SELECT id, %[2]s, created_at FROM %[1]ss WHERE id = $1 LIMIT $2', [id, requestedLimit]);
     if (rows.length === 0) {
-      return res.status(404).json({ error: 'no such %[1]s' });
+      return response.status(404).json({ error: 'there is no %[1]s of that name, or it is not yours' });
     }
-    const shaped = rows.map((row) => ({ ...row, label: `+"`${row.id}-%[3]d`"+` }));
-    return res.json({ data: shaped, total: shaped.length });
-  } catch (err) {
-    console.error('%[1]s failed', err);
-    return res.status(500).json({ error: 'internal' });
+    const presentable%[4]s = rows.map((row) => ({ ...row, label: `+"`${row.id}-%[3]d`"+` }));
+    return response.json({ data: presentable%[4]s, total: presentable%[4]s.length });
+  } catch (databaseError) {
+    console.error('the %[1]ss of a customer could not be listed', databaseError);
+    return response.status(500).json({ error: 'something went wrong on our side, please try again' });
   }
 });
-`, w, col, k)
+`, w, col, k, title(b.name()))
 	}
-	s.WriteString("\nexport default router;\n")
+	s.WriteString("\nconst defaultPageSize = 50;\n\nexport default router;\n")
 	return s.String()
 }
 
 func (b *bigTree) logic(n int) string {
 	var s strings.Builder
-	fmt.Fprintf(&s, "import { z } from 'zod';\nimport type { Money } from '../types';\n\nconst limit = 20;\n\nexport async function load%s(id: string) {\n  return { id, limit };\n}\n", title(b.word(n)))
+	fmt.Fprintf(&s, "import { z } from 'zod';\nimport type { MonetaryAmount } from '../types';\n\nconst defaultPageLimit = 20;\n\nexport async function load%s(identifier: string) {\n  return { identifier, defaultPageLimit };\n}\n", title(b.word(n)))
 	for k := range b.lines() {
-		w := b.pick()
+		one, two := b.name(), b.name()
 		fmt.Fprintf(&s, `
 export interface %[1]s%[3]d {
-  id: string;
-  total: Money;
-  items: Array<{ sku: string; count: number }>;
+  %[2]sIdentifier: string;
+  outstandingTotal: MonetaryAmount;
+  purchasedItems: Array<{ stockKeepingUnit: string; orderedQuantity: number }>;
 }
 
-// Sums the %[2]s without rounding twice: cents are integers until the end.
-export function sum%[1]s%[3]d(list: %[1]s%[3]d[], rate = 0.19): number {
-  let cents = 0;
-  for (const entry of list) {
-    if (!entry.items.length || entry.total.currency !== 'EUR') continue;
-    cents += entry.items.reduce((acc, it) => acc + it.count * 100, 0);
+/**
+ * Sums the %[2]ss without rounding twice: cents are integers until the very end,
+ * and the tax is added once, to the sum, as the invoice shows it.
+ *
+ * @param %[2]sList what was bought, in the order in which it was bought
+ * @param valueAddedTax the rate of the country that the parcel is sent to
+ */
+export function sum%[1]s%[3]d(%[2]sList: %[1]s%[3]d[], valueAddedTax = 0.19): number {
+  let accumulatedCents = 0;
+  for (const %[2]s of %[2]sList) {
+    if (!%[2]s.purchasedItems.length || %[2]s.outstandingTotal.currency !== 'EUR') continue;
+    accumulatedCents += %[2]s.purchasedItems.reduce((subtotal, item) => subtotal + item.orderedQuantity * 100, 0);
   }
-  const taxed = Math.round(cents * (1 + rate));
-  switch (taxed %% 3) {
-    case 0: return taxed;
-    case 1: return taxed - (taxed > 10 ? 1 : 0);
-    default: return /^\d+$/.test(String(taxed)) ? taxed : 0;
+  const includingTax = Math.round(accumulatedCents * (1 + valueAddedTax));
+  switch (includingTax %% 3) {
+    // The bank takes whole units only; what is left over goes to the next invoice.
+    case 0: return includingTax;
+    case 1: return includingTax - (includingTax > minimumInvoiceAmount ? 1 : 0);
+    default: return /^\d+$/.test(String(includingTax)) ? includingTax : 0;
   }
 }
-`, title(w), w, k)
+`, title(one), two, k)
 	}
+	s.WriteString("\nconst minimumInvoiceAmount = 10;\n")
 	if n%9 == 0 {
-		fmt.Fprintf(&s, "\nexport const %sUrl = process.env.%s_URL || 'http://localhost:4000';\nexport const fetchIt = () => fetch(%sUrl + '/v1', { headers: { a: 'b' } });\n", b.word(n), strings.ToUpper(b.word(n)), b.word(n))
+		fmt.Fprintf(&s, "\nexport const %sUrl = process.env.%s_URL || 'http://localhost:4000';\nexport const fetchRemote = () => fetch(%sUrl + '/v1', { headers: { accept: 'application/json' } });\n", b.word(n), strings.ToUpper(b.word(n)), b.word(n))
 	}
 	return s.String()
 }
@@ -74,8 +85,8 @@ func (b *bigTree) model(n int) string {
 	w := b.word(n)
 	var s strings.Builder
 	fmt.Fprintf(&s, "import { DataTypes, Model, Sequelize } from 'sequelize';\n\nconst sequelize = new Sequelize(process.env.DATABASE_URL as string, { pool: { max: 5 } });\n\nexport class %s extends Model {\n  declare id: number;\n", title(w))
-	for k := range b.lines() {
-		fmt.Fprintf(&s, "\n  static async by%[1]s%[2]d(value: string) {\n    return this.findAll({ where: { %[3]s: value }, order: [['createdAt', 'DESC']], limit: 20 });\n  }\n", title(b.pick()), k, b.pick())
+	for k := range b.few() {
+		fmt.Fprintf(&s, "\n  /** The rows that a customer may see, newest first; never more than one page of them. */\n  static async findBy%[1]s%[2]d(requestedValue: string) {\n    return this.findAll({ where: { %[3]s: requestedValue }, order: [['createdAt', 'DESC']], limit: 20 });\n  }\n", title(b.name()), k, b.pick())
 	}
 	fmt.Fprintf(&s, "}\n\n%s.init({\n  id: { type: DataTypes.INTEGER, primaryKey: true },\n  name: { type: DataTypes.STRING, allowNull: false },\n}, { sequelize, tableName: '%ss' });\n", title(w), w)
 	return s.String()
@@ -83,40 +94,44 @@ func (b *bigTree) model(n int) string {
 
 func (b *bigTree) component(n int) string {
 	var s strings.Builder
-	fmt.Fprintf(&s, "import React, { useEffect, useMemo, useState } from 'react';\nimport styled from 'styled-components';\nimport { useStore } from '../../hooks/useStore';\nimport { Button, Flex, Text } from '../ui';\n\ntype Props = { id: string; onClose?: () => void; title: string };\n\nconst Box = styled.div`\n  padding: ${(p) => p.theme.space}px;\n  color: #111;\n`;\n")
+	fmt.Fprintf(&s, "import React, { useEffect, useMemo, useState } from 'react';\nimport styled from 'styled-components';\nimport { useApplicationStore } from '../../hooks/useApplicationStore';\nimport { Button, Flexbox, Paragraph } from '../ui';\n\ntype ComponentProperties = { identifier: string; onDismiss?: () => void; headline: string };\n\nconst Surrounding = styled.div`\n  padding: ${(properties) => properties.theme.spacing}px;\n  color: #111;\n  border-radius: 4px;\n  background-color: transparent;\n`;\n")
 	for k := range b.lines() {
-		w := b.pick()
+		w, long := b.pick(), b.name()
 		fmt.Fprintf(&s, `
-export const %[1]s%[3]d: React.FC<Props> = ({ id, title, onClose }) => {
-  const { %[2]s } = useStore();
-  const [open, setOpen] = useState(false);
-  const rows = useMemo(() => %[2]s.filter((x) => x.parent === id && !x.deletedAt), [%[2]s, id]);
+/** Shows what belongs to one %[2]s, and lets go of the subscription when it is hidden. */
+export const %[4]s%[3]d: React.FC<ComponentProperties> = ({ identifier, headline, onDismiss }) => {
+  const { %[2]sCollection } = useApplicationStore();
+  const [isExpanded, setIsExpanded] = useState(false);
+  const visible%[1]ss = useMemo(
+    () => %[2]sCollection.filter((candidate) => candidate.parentIdentifier === identifier && !candidate.deletedAt),
+    [%[2]sCollection, identifier],
+  );
   useEffect(() => {
-    if (!open) return;
-    const stop = %[2]s.subscribe(() => setOpen(false));
-    return () => stop();
-  }, [open]);
+    if (!isExpanded) return;
+    const unsubscribe = %[2]sCollection.subscribe(() => setIsExpanded(false));
+    return () => unsubscribe();
+  }, [isExpanded]);
   return (
-    <Box className="%[2]s-box" onClick={() => setOpen(!open)}>
-      <Flex align="center" gap={8}>
-        <Text weight="bold">{title}</Text>
-        {rows.length > 0 ? (
+    <Surrounding className="%[2]s-surrounding is-interactive" onClick={() => setIsExpanded(!isExpanded)}>
+      <Flexbox alignment="center" spacing={8}>
+        <Paragraph fontWeight="bold">{headline}</Paragraph>
+        {visible%[1]ss.length > 0 ? (
           <ul>
-            {rows.map((row) => (
-              <li key={row.id} data-kind="%[2]s">
-                It's {row.name} &amp; {row.count} more
+            {visible%[1]ss.map((visible%[1]s) => (
+              <li key={visible%[1]s.identifier} data-kind="%[2]s">
+                It's {visible%[1]s.displayName} &amp; {visible%[1]s.quantity} more of the same kind
               </li>
             ))}
           </ul>
         ) : (
-          <Text>Nothing here yet, don't worry.</Text>
+          <Paragraph>There is nothing here yet, don't worry: it will appear by itself.</Paragraph>
         )}
-        <Button onClick={onClose} disabled={!open}>Close</Button>
-      </Flex>
-    </Box>
+        <Button onClick={onDismiss} disabled={!isExpanded}>Close this window</Button>
+      </Flexbox>
+    </Surrounding>
   );
 };
-`, title(w), w, k)
+`, title(w), w, k, title(long))
 	}
 	return s.String()
 }

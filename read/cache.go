@@ -232,21 +232,20 @@ func (t *Tree) unchanged(ctx context.Context, m *recollection) (racing int, same
 			}
 		}
 		g.Go(func() error {
-			at := folderCursor{t: t}
+			at := t.cursor()
 			defer at.close()
 			for _, v := range part {
 				if ctx.Err() != nil {
 					return context.Cause(ctx)
 				}
-				in, name := at.open(v.Path)
-				if v.Quiet && stampAt(in, name) == v.Stamp {
+				if v.Quiet && at.stamp(v.Path) == v.Stamp {
 					continue
 				}
-				data, info, err := t.fetch(in, name, v.Path)
+				data, s, err := t.fetch(at, v.Path)
 				if sumOf(data, err) != v.Sum {
 					return errChanged
 				}
-				v.Stamp = stampOf(info)
+				v.Stamp = s
 			}
 			return nil
 		})
@@ -255,13 +254,13 @@ func (t *Tree) unchanged(ctx context.Context, m *recollection) (racing int, same
 }
 
 // note remembers what a reading found at a path.
-func (t *Tree) note(p string, info fs.FileInfo, data []byte, err error) {
+func (t *Tree) note(p string, s stamp, data []byte, err error) {
 	if t.seen == nil {
 		return
 	}
 	v := &visit{Path: p, Sum: sumOf(data, err)}
 	if !t.links[p] && t.has(p) {
-		v.Stamp = stampOf(info)
+		v.Stamp = s
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -273,14 +272,4 @@ func sumOf(data []byte, err error) [32]byte {
 		return sha256.Sum256([]byte("not read: " + err.Error()))
 	}
 	return sha256.Sum256(data)
-}
-
-// stampAt is the stamp of a path, the zero stamp when there is nothing that could
-// be trusted.
-func stampAt(in folderFS, name string) stamp {
-	info, err := in.root.Lstat(name)
-	if err != nil || !info.Mode().IsRegular() {
-		return stamp{}
-	}
-	return stampOf(info)
 }

@@ -39,7 +39,7 @@ var awsType = regexp.MustCompile(`["']?Type["']?\s*:\s*["']?AWS::`)
 
 func readCloudFormation(f File, d *Draft) error {
 	switch {
-	case bytes.Contains(f.Data, []byte("Resources")) && awsType.Match(f.Data):
+	case bytes.Contains(f.Data, []byte("Resources")) && bytes.Contains(f.Data, []byte("AWS::")) && awsType.Match(f.Data):
 	case bytes.Contains(f.Data, []byte(`"containerDefinitions"`)) && path.Ext(f.Path) == ".json":
 	case bytes.Contains(f.Data, []byte(`"planned_values"`)) && bytes.Contains(f.Data, []byte(`"terraform_version"`)):
 	default:

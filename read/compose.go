@@ -88,6 +88,7 @@ var required = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*):?\?`)
 
 // project loads the files without touching anything but them.
 func (l *composeLoad) project(ctx context.Context) (*types.Project, error) {
+	composeQuiet()
 	stage, err := stageCompose(l.t, l.files)
 	if err != nil {
 		l.d.missErr(l.name, err)

@@ -20,7 +20,10 @@ func readCompose(ctx context.Context, t *Tree, d *Draft) error {
 		if m.format == "compose" {
 			named, _ := composeRefs(t, m.Path, m.docs, 0) // load reports what is wrong
 			for _, n := range named {
-				parts[n.Path] = true
+				main := composeName.FindStringSubmatch(path.Base(n.Path))
+				if path.Dir(n.Path) != path.Dir(m.Path) || main == nil || main[1] != "" {
+					parts[n.Path] = true // but a folder's main file is run as it is
+				}
 			}
 		}
 	}

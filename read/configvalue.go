@@ -108,7 +108,8 @@ func (p *configParser) request(v *yaml.Node, r *premortem.Request) {
 
 func (p *configParser) keep(e entry) premortem.Keep {
 	k := premortem.Keep{Name: e.key.Value, From: p.scalar(e.value, "keep").Value}
-	if k.From != "$" && !strings.HasPrefix(k.From, "$.") && !strings.HasPrefix(k.From, "$[") && !strings.HasPrefix(k.From, "header:") && !strings.HasPrefix(k.From, "cookie:") {
+	if k.From != "$" && !strings.HasPrefix(k.From, "$.") && !strings.HasPrefix(k.From, "$[") && !strings.HasPrefix(k.From, "header:") && !strings.HasPrefix(k.From, "cookie:") &&
+		!strings.HasPrefix(k.From, "form:") && !strings.HasPrefix(k.From, "meta:") && !strings.HasPrefix(k.From, "regex:") {
 		p.fail(e.value, fmt.Errorf("keep %s: %q is no place in an answer", k.Name, k.From), `write for example $.token, "header:X-Id" or "cookie:sid"`)
 	}
 	return k

@@ -41,7 +41,7 @@ var credentialName = regexp.MustCompile(`(?i)(^|[_.\-])(password|passwd|passphra
 var notCredential = regexp.MustCompile(`(?i)(_|^)(name|file|path|url|uri|host|arn|id|ttl|length|expir\w*|algorithm|issuer|header|field|enabled|policy|ref|public_?key|publishable_?key|anon_?key)$`)
 
 // standIn are texts that ask a person for the value or point elsewhere.
-var standIn = regexp.MustCompile(`(?i)^[<\[{(%]|\$\{|\$\(|\{\{|^\$|^(your|my|some|insert|enter|add|put|set|use|replace|redacted|placeholder|todo|fixme|tbd|dummy|fake|mock|sample|xxx+|\*+|\.+|none|null|nil|n/?a|undefined|true|false|yes|no|on|off)([_\- .]|$)|(your|my)[_\- ](secret|key|token|password|api)|_here$|-here$|<[^>]+>|(?-i:EXAMPLE)|^ENC\[|^\$2[aby]\$|^\$argon2|^(sha256|pbkdf2|bcrypt)[:$]|^arn:|^vault:|^ssm:|^sm://|^projects/|^file:|^/run/secrets/|^/`)
+var standIn = regexp.MustCompile(`(?i)^[<\[{(%]|\$\{|\$\(|\{\{|^\$|^(your|my|some|insert|enter|add|put|set|use|replace|redacted|placeholder|todo|fixme|tbd|dummy|fake|mock|sample|xxx+|\*+|\.+|none|null|nil|n/?a|undefined|true|false|yes|no|on|off)([_\- .]|$)|(your|my)[_\- ]?(secret|key|token|pass|password|username|api)|_here$|-here$|<[^>]+>|(?-i:EXAMPLE)|^ENC\[|^\$2[aby]\$|^\$argon2|^(sha256|pbkdf2|bcrypt)[:$]|^arn:|^vault:|^ssm:|^sm://|^projects/|^file:|^/run/secrets/|^/`)
 
 // defaultPasswords are values that everybody knows, and what they are the default of.
 var defaultPasswords = map[string]string{

@@ -45,6 +45,9 @@ func readDotenv(f File, d *Draft) error {
 	for _, v := range parseDotenv(f.Data) {
 		s := premortem.EnvSet{Name: v.name, Pos: premortem.Pos{File: f.Path, Line: v.line}, Source: "env_file " + f.Path}
 		keep(&s, v.value, secretSource)
+		if standIn.MatchString(v.value) {
+			s.Hash = "" // "YOURPASSWORD" stands in many places and is nobody's
+		}
 		e.sets = append(e.sets, s)
 	}
 	d.envFiles = append(d.envFiles, e)

@@ -21,6 +21,7 @@ type Draft struct {
 	packages     []*npmPackage
 	runtimes     []runtimeFact
 	envFiles     []*envFile
+	samples      []*premortem.EnvSample
 	modules      []*module
 	programs     []*program
 	goModules    []goModule
@@ -40,6 +41,7 @@ type Draft struct {
 	baked        []*premortem.Baked
 	pipeline     []*premortem.PipelineUse
 	flows        []*workflowFile
+	rollouts     []rollout
 	proxies      []*proxyFile
 	poolFiles    []*iniFile
 	poolers      []*premortem.Pooler
@@ -70,6 +72,7 @@ func (d *Draft) join(o *Draft) {
 	d.packages = append(d.packages, o.packages...)
 	d.runtimes = append(d.runtimes, o.runtimes...)
 	d.envFiles = append(d.envFiles, o.envFiles...)
+	d.samples = append(d.samples, o.samples...)
 	d.modules = append(d.modules, o.modules...)
 	d.programs = append(d.programs, o.programs...)
 	d.goModules = append(d.goModules, o.goModules...)
@@ -88,6 +91,7 @@ func (d *Draft) join(o *Draft) {
 	d.baked = append(d.baked, o.baked...)
 	d.pipeline = append(d.pipeline, o.pipeline...)
 	d.flows = append(d.flows, o.flows...)
+	d.rollouts = append(d.rollouts, o.rollouts...)
 	d.proxies = append(d.proxies, o.proxies...)
 	d.poolFiles = append(d.poolFiles, o.poolFiles...)
 	d.poolers = append(d.poolers, o.poolers...)

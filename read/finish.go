@@ -66,6 +66,8 @@ func (d *Draft) finish() *premortem.System {
 		g.wishes()
 	}
 	g.traffic()
+	g.examples()
+	g.forms()
 	g.onceEach()
 	g.sys.Suppressions = append(g.sys.Suppressions, d.suppressions...)
 	g.sys.Unread = slices.Clone(d.unread)
@@ -147,96 +149,6 @@ func (g *merger) localEnv(dir string) []premortem.EnvSet {
 		}
 	}
 	return firstOfEach(sets)
-}
-
-// production decides which deployment production runs.
-func (g *merger) production() {
-	for _, c := range g.d.configs {
-		g.sys.Config = premortem.Setting[string]{Value: c.file, Pos: premortem.Pos{File: c.file, Line: 1}}
-		if !c.production.Set() {
-			continue
-		}
-		want := path.Clean(c.production.Value)
-		names := make([]string, len(g.sys.Deployments))
-		for i, d := range g.sys.Deployments {
-			names[i] = d.Name
-			if d.Name == want {
-				g.sys.Production = d.Name
-				g.sys.ProductionWhy = "declared in " + c.production.Pos.String()
-				return
-			}
-		}
-		slices.Sort(names)
-		p := &configParser{file: c.file}
-		g.refuse(p, c.production.Pos, "deployment", "production", c.production.Value, names)
-		return
-	}
-	var best *premortem.Deployment
-	rank, ties := 9, 0
-	runs := map[string]bool{}
-	for _, w := range g.d.workloads {
-		runs[w.Deployment] = true
-	}
-	for _, d := range g.sys.Deployments {
-		if (d.Kind == "terraform" || d.Kind == "cloudformation") && !runs[d.Name] {
-			continue // infrastructure without services
-		}
-		r := deploymentRank(d)
-		switch {
-		case r < rank:
-			best, rank, ties = d, r, 1
-		case r == rank:
-			ties++
-		}
-	}
-	if best == nil {
-		return
-	}
-	switch {
-	case rank == 1:
-		g.sys.Production, g.sys.ProductionWhy = best.Name, "inferred: "+best.Name+" is named for production"
-	case rank == 2:
-		g.sys.Production, g.sys.ProductionWhy = best.Name, "inferred: "+best.Name+" is the base, and no deployment is named for production"
-	case ties == 1 && rank <= 5:
-		g.sys.Production, g.sys.ProductionWhy = best.Name, "inferred: "+best.Name+" is the only "+best.Kind+" deployment"
-	}
-}
-
-// deploymentRank orders candidates for production: named so, then a base, then any
-// cluster, then Compose and `npm start`; environments for other ends come last.
-func deploymentRank(d *premortem.Deployment) int {
-	last := 5
-	words := strings.FieldsFunc(strings.ToLower(d.Name), func(r rune) bool { return strings.ContainsRune("/.-_", r) })
-	for _, w := range slices.Backward(words) {
-		switch rankEnvironment(w) {
-		case 1:
-			return 1
-		case 6:
-			return 6
-		}
-		if w == "base" {
-			return 2
-		}
-	}
-	switch d.Kind {
-	case "kubernetes", "terraform", "cloudformation", "platform":
-		last = 3
-	case "compose":
-		last = 4
-	}
-	return last
-}
-
-// rankEnvironment is 1 for a name that means production, 6 for one that means
-// another environment, 0 for any other word.
-func rankEnvironment(word string) int {
-	switch strings.ToLower(word) {
-	case "prod", "production", "live", "prd", "main":
-		return 1
-	case "staging", "stage", "stg", "dev", "development", "test", "testing", "qa", "uat", "preview", "sandbox", "local", "ci", "e2e", "demo":
-		return 6
-	}
-	return 0
 }
 
 // order puts production first, then the others by name.

@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path"
 
 	"github.com/premortem/premortem"
 )
@@ -22,13 +21,6 @@ func (f folderFS) Stat(name string) (fs.FileInfo, error) { return f.root.Stat(na
 
 func (f folderFS) ReadDir(name string) ([]fs.DirEntry, error) {
 	return fs.ReadDir(f.root.FS(), name)
-}
-
-// folder opens a folder below, so that its files need no walk from the root each.
-// It fails for what is no folder.
-func (f folderFS) folder(dir string) (folderFS, error) {
-	root, err := f.root.OpenRoot(dir)
-	return folderFS{root}, err
 }
 
 // errFolder is a symbolic link to a folder: it is not followed and hides nothing
@@ -50,37 +42,6 @@ func openFolder(dir string) (*os.Root, error) {
 		return nil, &premortem.Error{Doing: "read " + dir, Err: cause(err), Hint: hint}
 	}
 	return root, nil
-}
-
-// folderCursor walks over sorted paths and holds the folder of the last one open.
-type folderCursor struct {
-	t   *Tree
-	dir string
-	at  *folderFS // nil: the folder could not be opened, paths start at the root
-}
-
-// open returns the folder to read a path from, and its name there. The tree must be
-// a folder on disk.
-func (c *folderCursor) open(p string) (folderFS, string) {
-	root := c.t.fs.(folderFS)
-	if dir := path.Dir(p); c.dir != dir {
-		c.close()
-		c.dir = dir
-		if sub, err := root.folder(dir); err == nil {
-			c.at = &sub
-		}
-	}
-	if c.at == nil {
-		return root, p
-	}
-	return *c.at, path.Base(p)
-}
-
-func (c *folderCursor) close() {
-	if c.at != nil {
-		c.at.root.Close()
-	}
-	c.at, c.dir = nil, ""
 }
 
 // readLimited returns a regular file's bytes, and what its folder says of it. It
@@ -109,7 +70,7 @@ func readLimited(in fs.FS, name string, limit int64, link bool) ([]byte, fs.File
 		return nil, nil, err
 	}
 	if info.Size() > limit {
-		return nil, info, fmt.Errorf("has %d bytes; files above %d are not read", info.Size(), limit)
+		return nil, info, errTooLarge(info.Size(), limit)
 	}
 	data, err := readText(f, info.Size(), limit)
 	return data, info, err
@@ -120,9 +81,15 @@ func regular(info fs.FileInfo) error {
 	case info.IsDir():
 		return errFolder
 	case !info.Mode().IsRegular():
-		return errors.New("is no regular file")
+		return errNoFile
 	}
 	return nil
+}
+
+var errNoFile = errors.New("is no regular file")
+
+func errTooLarge(size, limit int64) error {
+	return fmt.Errorf("has %d bytes; files above %d are not read", size, limit)
 }
 
 // textProbe is how much of a file must be free of zero bytes for it to be text.

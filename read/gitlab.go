@@ -34,6 +34,7 @@ func readGitLab(f File, d *Draft) error {
 	docs, err := parseYAML(f)
 	for _, doc := range docs {
 		global := field(doc, "variables")
+		pipelineSample(f, d, global)
 		g := &gitlabRun{f: f, d: d}
 		g.image(field(doc, "image"), global, nil)
 		g.image(field(doc, "default", "image"), global, nil)
@@ -44,6 +45,7 @@ func readGitLab(f File, d *Draft) error {
 				continue
 			}
 			own := field(job.value, "variables")
+			pipelineSample(f, d, own)
 			g.image(field(job.value, "image"), own, global)
 			for _, key := range []string{"before_script", "script"} {
 				g.script(job.key.Value, field(job.value, key), own, global)

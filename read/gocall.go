@@ -252,9 +252,9 @@ func (r *goReader) transaction(c *ast.CallExpr, recv, name string) {
 }
 
 // linesWrite reports whether lines change rows or lock them, by their text.
-func linesWrite(lines []string, from, to int) bool {
-	for n := max(from, 1); n <= to && n <= len(lines); n++ {
-		up := strings.ToUpper(lines[n-1])
+func linesWrite(text lines, from, to int) bool {
+	for n := max(from, 1); n <= to && n <= text.len(); n++ {
+		up := strings.ToUpper(text.at(n))
 		for _, w := range []string{"INSERT ", "UPDATE ", "DELETE ", "FOR UPDATE", ".CREATE(", ".SAVE(", ".SAVE!", ".CREATE!", ".UPDATE!", "SELECT_FOR_UPDATE", ".ADD(", ".DELETE(", ".UPDATE(", ".EXEC(", ".EXECCONTEXT(", ".DECREMENT", ".INCREMENT", "DESTROY", "LOCK", ".PERSIST(", "->SAVE("} {
 			if strings.Contains(up, w) {
 				return true

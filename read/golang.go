@@ -216,7 +216,7 @@ func (r *goReader) text(e ast.Expr) (string, bool) {
 func (r *goReader) line(n ast.Node) int         { return r.fset.PositionFor(n.Pos(), false).Line }
 func (r *goReader) at(n ast.Node) premortem.Pos { return r.on(r.line(n)) }
 func (r *goReader) endLine(n ast.Node) int {
-	return min(r.fset.PositionFor(n.End(), false).Line, len(r.lines))
+	return min(r.fset.PositionFor(n.End(), false).Line, r.lines.len())
 }
 
 // callee splits a called function into the import it comes from ("" for the file's

@@ -83,19 +83,60 @@ func readHelm(ctx context.Context, t *Tree, d *Draft) error {
 		if inner[dir] || c.library {
 			continue
 		}
-		files := c.valuesFiles(len(charts) == 1)
+		files := c.valuesFiles(len(charts) == 1, alone(charts, inner, dir))
 		if len(files) > maxValuesFiles {
 			d.miss(premortem.Pos{File: files[maxValuesFiles], Line: 1}, fmt.Sprintf("the chart has more than %d values files: this one and those after it were not rendered", maxValuesFiles))
 			files = files[:maxValuesFiles]
 		}
-		for _, over := range files {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			c.deploy(charts, over)
+		if err := c.deployAll(ctx, charts, files); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// alone reports whether no other chart stands on top in the folder of this one.
+func alone(charts map[string]*chart, inner map[string]bool, dir string) bool {
+	for other := range charts {
+		if other != dir && !inner[other] && path.Dir(other) == path.Dir(dir) {
+			return false
+		}
+	}
+	return path.Dir(dir) != "."
+}
+
+// deployAll renders the chart with each of its values files. Its own values alone are
+// no deployment where they do not render and those of an environment do.
+func (c *chart) deployAll(ctx context.Context, charts map[string]*chart, files []string) error {
+	drafts := make([]Draft, len(files))
+	rendered := false
+	into := c.d
+	for i, over := range files {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		drafts[i].manifests, drafts[i].tree = slices.Clip(into.manifests), into.tree
+		c.d = &drafts[i]
+		c.deploy(charts, over)
+		drafts[i].manifests = drafts[i].manifests[len(into.manifests):]
+		rendered = rendered || over != "" && len(drafts[i].deployments) > 0 && !unrendered(&drafts[i])
+	}
+	c.d = into
+	for i, over := range files {
+		if over == "" && rendered && unrendered(&drafts[i]) {
+			continue
+		}
+		into.join(&drafts[i])
+	}
+	return nil
+}
+
+// cannotRender begins what is said of a template that stopped.
+const cannotRender = "the template cannot be rendered"
+
+// unrendered reports a chart of which a template stopped for want of a value.
+func unrendered(d *Draft) bool {
+	return slices.ContainsFunc(d.unread, func(u premortem.Unread) bool { return strings.HasPrefix(u.Why, cannotRender) })
 }
 
 func openChart(t *Tree, d *Draft, p string) *chart {
@@ -155,8 +196,8 @@ func (c *chart) dependencies() {
 
 // valuesFiles lists what the chart is rendered with: "" for its own values alone,
 // then each further values file. The only chart of a repository also takes those
-// that lie elsewhere.
-func (c *chart) valuesFiles(only bool) []string {
+// that lie elsewhere, and one that is alone in its folder those that lie beside it.
+func (c *chart) valuesFiles(only, alone bool) []string {
 	out := []string{""}
 	for _, p := range c.t.paths {
 		ext := path.Ext(p)
@@ -170,7 +211,9 @@ func (c *chart) valuesFiles(only bool) []string {
 		case dir == c.dir && named && base != "values",
 			dir == path.Join(c.dir, "values") || dir == path.Join(c.dir, "environments") || dir == path.Join(c.dir, "envs"):
 			out = append(out, p)
-		case only && named && !strings.HasPrefix(p, c.dir+"/") && c.dir != ".":
+		case alone && named && base != "values" && dir == path.Dir(c.dir):
+			out = append(out, p)
+		case only && named && !strings.HasPrefix(p, c.dir+"/") && c.dir != "." && !shownOnly(dir):
 			out = append(out, p)
 		}
 	}

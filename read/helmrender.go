@@ -149,7 +149,7 @@ func (run *chartRun) scope(values map[string]any, release *chart) map[string]any
 func (run *chartRun) one(p string) {
 	defer func() {
 		if bad := recover(); bad != nil {
-			run.r.miss(premortem.Pos{File: p, Line: 1}, fmt.Sprintf("the template cannot be rendered: %v", bad))
+			run.r.miss(premortem.Pos{File: p, Line: 1}, fmt.Sprintf(cannotRender+": %v", bad))
 		}
 	}()
 	t := run.set.Lookup(p)
@@ -160,7 +160,7 @@ func (run *chartRun) one(p string) {
 	run.top["Template"] = map[string]any{"Name": p, "BasePath": path.Join(run.c.dir, "templates")}
 	out := &limitedWriter{left: maxRendered}
 	if err := run.set.Lookup(p).Execute(out, run.top); err != nil {
-		run.r.miss(run.errorPos(p, err), "the template cannot be rendered: "+templateError(err))
+		run.r.miss(run.errorPos(p, err), cannotRender+": "+templateError(err))
 		return
 	}
 	run.manifests(p, strings.ReplaceAll(out.String(), "<no value>", ""))

@@ -39,6 +39,10 @@ func installOf(words []string, in installPlace) (x installer, frozen, ok bool) {
 	if len(words) == 0 {
 		return x, false, false
 	}
+	if i := slices.IndexFunc(words[1:], func(w string) bool { return strings.HasPrefix(w, "$") || w == "EXPR" }); i >= 0 {
+		x, _, ok = installOf(slices.Delete(slices.Clone(words), i+1, i+2), in)
+		return x, true, ok // its options are not known
+	}
 	tool, rest := words[0], words[1:]
 	for len(rest) > 0 && (tool == "corepack" || tool == "sudo") {
 		tool, rest = rest[0], rest[1:]
@@ -46,7 +50,7 @@ func installOf(words []string, in installPlace) (x installer, frozen, ok bool) {
 	verb, named := "", false
 	for i := 0; i < len(rest); i++ {
 		switch w := rest[i]; {
-		case w == "--prefix" || w == "--cwd" || w == "-C" || w == "--dir" || w == "--filter" || w == "-F" || w == "--store-dir" || w == "--registry" || w == "--cache" || w == "--jobs" || w == "--with" || w == "--without" || w == "--only" || w == "--extra" || w == "--group" || w == "--network-timeout":
+		case w == "--prefix" || w == "--cwd" || w == "-C" || w == "--dir" || w == "--filter" || w == "-F" || w == "--workspace" || w == "-w" && tool == "npm" || w == "--store-dir" || w == "--registry" || w == "--cache" || w == "--jobs" || w == "--with" || w == "--without" || w == "--only" || w == "--extra" || w == "--group" || w == "--network-timeout":
 			i++
 		case strings.HasPrefix(w, "-"):
 		case verb == "":
@@ -99,8 +103,8 @@ func otherInstall(tool, verb string, rest []string, named bool, in installPlace)
 	switch {
 	case (tool == "pip" || tool == "pip3") && verb == "install":
 		file := requirementFile(rest)
-		if file == "" {
-			return x, false, false
+		if file == "" || in.text(file) == "" || hasFlag(rest, "-c", "--constraint") {
+			return x, false, false // what it names is not here, or something else decides
 		}
 		locks := []string{"poetry.lock", "uv.lock", "Pipfile.lock", "requirements.lock"}
 		return installer{tool: "pip", locks: locks}, hasFlag(rest, "--require-hashes") || pinnedRequirements(file, in.text, 0), true
@@ -112,13 +116,21 @@ func otherInstall(tool, verb string, rest []string, named bool, in installPlace)
 		return installer{tool: "uv", locks: []string{"uv.lock"}}, hasFlag(rest, "--frozen", "--locked") || isTrue(in.env["UV_FROZEN"]) || isTrue(in.env["UV_LOCKED"]), true
 	case tool == "bundle" && (verb == "install" || verb == "") && len(rest) < 12:
 		frozen := hasFlag(rest, "--deployment", "--frozen") || isTrue(in.env["BUNDLE_DEPLOYMENT"]) || isTrue(in.env["BUNDLE_FROZEN"]) || in.env["BUNDLE_FROZEN"] != "" && in.env["BUNDLE_FROZEN"] != "false"
-		return installer{tool: "bundle", locks: []string{"Gemfile.lock"}}, frozen, true
+		return installer{tool: "bundle", locks: []string{gemfile(in.env) + ".lock"}}, frozen, true
 	case tool == "composer" && (verb == "install" || verb == "update") && !named:
 		return installer{tool: "composer", locks: []string{"composer.lock"}}, verb == "install", true
 	case tool == "go" && verb == "get" && !named:
 		return installer{tool: "go", locks: []string{"go.sum"}}, false, true
 	}
 	return x, false, false
+}
+
+// gemfile is the Gemfile that bundle obeys.
+func gemfile(env map[string]string) string {
+	if f := env["BUNDLE_GEMFILE"]; f != "" && !strings.Contains(f, "$") {
+		return path.Base(f)
+	}
+	return "Gemfile"
 }
 
 // requirementFile is the file behind -r, "" for none.

@@ -158,7 +158,7 @@ func (m *module) waitsFor(start, end int) bool {
 	case prev.is("="): // const p = call(); await p
 		if name, ok := m.boundTo(start - 1); ok && m.mayScan() {
 			scope := len(m.toks)
-			if f := m.funcOf[start]; f >= 0 {
+			if f := m.funcOf.at(start); f >= 0 {
 				scope = m.funcs[f].body.hi
 			}
 			for k := end; k < scope; k++ {

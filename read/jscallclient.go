@@ -103,7 +103,7 @@ func (m *module) holders(i int) []string {
 		j--
 	}
 	if m.tok(j).is("return") || m.tok(j).is("=>") || m.tok(j).is("??") || m.tok(j).is("||") {
-		if f := m.funcOf[i]; f >= 0 && m.funcs[f].name != "" {
+		if f := m.funcOf.at(i); f >= 0 && m.funcs[f].name != "" {
 			return []string{m.funcs[f].name + "()"}
 		}
 		return nil
@@ -128,7 +128,7 @@ func (m *module) holders(i int) []string {
 	} else if prev := m.tok(j - 1); !prev.is("const") && !prev.is("let") && !prev.is("var") {
 		keys = append(keys, "this."+name.text)
 	}
-	if f := m.funcOf[i]; f >= 0 && m.funcs[f].name != "" && !strings.HasPrefix(keys[0], "this.") {
+	if f := m.funcOf.at(i); f >= 0 && m.funcs[f].name != "" && !strings.HasPrefix(keys[0], "this.") {
 		keys = append(keys, m.funcs[f].name+"()") // made once, and given back
 	}
 	return keys

@@ -159,7 +159,7 @@ func (p *project) signalWait(m *module, v span) (premortem.Setting[float64], str
 		}
 	}
 	scope := span{0, len(m.toks)}
-	if f := m.funcOf[v.lo]; f >= 0 {
+	if f := m.funcOf.at(v.lo); f >= 0 {
 		scope = m.funcs[f].body
 	}
 	if m.mayScan() {
@@ -243,7 +243,7 @@ func (p *project) waitAround(m *module, c *jsCall) (premortem.Setting[float64], 
 		}
 	}
 	limit := -1
-	if f := m.funcOf[c.start]; f >= 0 {
+	if f := m.funcOf.at(c.start); f >= 0 {
 		limit = m.funcs[f].body.lo - 1
 	}
 	for up := m.tok(c.start).up; up >= 0; up = m.tok(up).up {

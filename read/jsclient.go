@@ -75,7 +75,7 @@ func (m *module) clients() []client {
 			continue
 		}
 		kind, known := clientPackages[pkg]
-		if !known || kind == "" || m.funcOf[i] >= 0 && m.tok(i).is("Client") {
+		if !known || kind == "" || m.funcOf.at(i) >= 0 && m.tok(i).is("Client") {
 			continue
 		}
 		out = append(out, m.storeClient(kind, i, open))

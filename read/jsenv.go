@@ -314,10 +314,10 @@ func (m *module) fatal(i int) bool {
 // atStart reports whether a token runs when the module is loaded: outside of
 // functions, or in one that the module calls itself.
 func (m *module) atStart(i int) bool {
-	if i < 0 || i >= len(m.funcOf) || m.funcOf[i] < 0 {
+	if i < 0 || m.funcOf.at(i) < 0 {
 		return true
 	}
-	f := m.funcs[m.funcOf[i]]
+	f := m.funcs[m.funcOf.at(i)]
 	if f.start > 0 && m.tok(f.start-1).is("(") && m.tok(f.body.hi+1).is(")") && m.tok(f.body.hi+2).is("(") {
 		return true // called where it stands
 	}
@@ -325,7 +325,7 @@ func (m *module) atStart(i int) bool {
 		return false
 	}
 	for j, t := range m.toks {
-		if t.kind == jsIdent && t.text == f.name && m.tok(j+1).is("(") && m.funcOf[j] < 0 && !m.tok(j-1).is("function") && !m.tok(j-1).is(".") {
+		if t.kind == jsIdent && t.text == f.name && m.tok(j+1).is("(") && m.funcOf.at(j) < 0 && !m.tok(j-1).is("function") && !m.tok(j-1).is(".") {
 			return true
 		}
 	}

@@ -40,7 +40,7 @@ func newGraph(p *project, modules []*module) *jsGraph {
 				continue
 			}
 			if to, ok := g.callee(m, i); ok {
-				from := jsRef{m, m.funcOf[i]}
+				from := jsRef{m, m.funcOf.at(i)}
 				g.calls[from] = append(g.calls[from], jsEdge{i, to})
 			}
 		}
@@ -69,7 +69,7 @@ func newGraph(p *project, modules []*module) *jsGraph {
 
 // onPath reports whether a token runs for a request.
 func (g *jsGraph) onPath(m *module, at int) bool {
-	fn := m.funcOf[at]
+	fn := m.funcOf.at(at)
 	return fn >= 0 && g.path[jsRef{m, fn}]
 }
 
@@ -210,7 +210,7 @@ func (m *module) function(name string, at int, scoped bool) (jsRef, bool) {
 	found := -1
 	for _, k := range m.functionsNamed(name) {
 		f := m.funcs[k]
-		if outer := m.funcOf[max(f.start, 0)]; scoped && outer >= 0 && outer != k {
+		if outer := m.funcOf.at(max(f.start, 0)); scoped && outer >= 0 && outer != k {
 			if b := m.funcs[outer].body; at < b.lo || at >= b.hi {
 				continue
 			}
@@ -339,7 +339,7 @@ func (m *module) decoratedRoute(f jsFunc) bool {
 // nextRoute recognises the handlers of Next.js: GET of app/…/route.ts and the
 // functions of pages/api.
 func (m *module) nextRoute(f jsFunc) bool {
-	if outer := m.funcOf[max(f.start, 0)]; outer >= 0 && m.funcs[outer].body.lo <= f.start {
+	if outer := m.funcOf.at(max(f.start, 0)); outer >= 0 && m.funcs[outer].body.lo <= f.start {
 		return false
 	}
 	switch {

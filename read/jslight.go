@@ -33,6 +33,13 @@ var telling = wordSet(`process Deno Bun env meta config configService ConfigServ
 // modules pays for their growth.
 var tokenPool = sync.Pool{New: func() any { b := make([]jsToken, 0, 1<<14); return &b }}
 
+// giveBack returns a buffer, but not one that a single huge file made.
+func giveBack(buf *[]jsToken) {
+	if cap(*buf) <= 1<<16 {
+		tokenPool.Put(buf)
+	}
+}
+
 // tells reports whether a module may hold a fact: by where it stands, by what it
 // loads, or by a name in it.
 func (m *module) tells() bool {

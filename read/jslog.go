@@ -64,7 +64,13 @@ func (p *project) loggers(m *module) map[string]*jsLogger {
 			out[key] = l
 		}
 	}
-	for i, t := range m.toks { // children, after their parents
+	p.childLoggers(m, out)
+	return out
+}
+
+// childLoggers adds the loggers that are made of others, after their parents.
+func (p *project) childLoggers(m *module, out map[string]*jsLogger) {
+	for i, t := range m.toks {
 		if t.kind != jsIdent || t.text != "child" || !m.tok(i-1).is(".") || m.callOpen(i) < 0 {
 			continue
 		}
@@ -89,7 +95,6 @@ func (p *project) loggers(m *module) map[string]*jsLogger {
 			}
 		}
 	}
-	return out
 }
 
 // logger reads the options of a logger.

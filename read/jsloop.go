@@ -12,20 +12,44 @@ type jsLoop struct {
 	body span
 }
 
-// innermost returns for each token the index of the smallest span around it, -1
-// for none.
-func innermost(n int, spans []span) []int {
+// jsNesting tells for each token which of some spans is the smallest around it. It
+// keeps the tokens at which that changes: a number for each would be a sixth of the
+// memory that the tokens take.
+type jsNesting struct {
+	from  []int32 // sorted
+	inner []int32 // the span from there on, -1 none
+}
+
+// at returns the index of the smallest span around a token, -1 for none.
+func (n jsNesting) at(token int) int {
+	i, found := slices.BinarySearch(n.from, int32(token))
+	if found {
+		i++
+	}
+	if i == 0 {
+		return -1
+	}
+	return int(n.inner[i-1])
+}
+
+// innermost finds the smallest span around each of the first size tokens.
+func innermost(size int, spans []span) (out jsNesting) {
 	order := make([]int, len(spans))
-	for i := range order {
+	marks := make([]int, 0, 2*len(spans))
+	for i, s := range spans {
 		order[i] = i
+		marks = append(marks, max(s.lo, 0), max(s.hi, 0))
 	}
 	slices.SortStableFunc(order, func(a, b int) int {
 		return cmp.Or(cmp.Compare(spans[a].lo, spans[b].lo), -cmp.Compare(spans[a].hi, spans[b].hi))
 	})
-	out := make([]int, n)
+	slices.Sort(marks)
 	var stack []int
-	k := 0
-	for i := range n {
+	k, last := 0, -1
+	for _, i := range slices.Compact(marks) {
+		if i >= size {
+			break
+		}
 		for len(stack) > 0 && spans[stack[len(stack)-1]].hi <= i {
 			stack = stack[:len(stack)-1]
 		}
@@ -35,9 +59,13 @@ func innermost(n int, spans []span) []int {
 			}
 			k++
 		}
-		out[i] = -1
+		now := -1
 		if len(stack) > 0 {
-			out[i] = stack[len(stack)-1]
+			now = stack[len(stack)-1]
+		}
+		if now != last {
+			out.from, out.inner = append(out.from, int32(i)), append(out.inner, int32(now))
+			last = now
 		}
 	}
 	return out

@@ -145,7 +145,7 @@ func (j *jsMigration) raw(open int) {
 		if t.kind == jsString {
 			toks[k].line = t.line
 		}
-		toks[k].line = min(toks[k].line, len(j.m.lines))
+		toks[k].line = min(toks[k].line, j.m.lines.len())
 	}
 	for _, st := range sqlStatements(toks) {
 		step := sqlStep{toks: st, text: t.text[st[0].at:st[len(st)-1].end]}

@@ -13,7 +13,7 @@ import (
 // module is one JavaScript or TypeScript file.
 type module struct {
 	path    string
-	lines   []string
+	lines   lines
 	toks    []jsToken
 	test    bool
 	imports map[string]imported // local name → what it stands for
@@ -23,9 +23,9 @@ type module struct {
 	stars   []string            // export * from
 	vars    map[string][]span   // name → initialisers, in the order of the file
 	funcs   []jsFunc
-	funcOf  []int
+	funcOf  jsNesting // the function that each token stands in
 	loopsIn []jsLoop
-	loopOf  []int
+	loopOf  jsNesting // the loop
 	env     []envUse
 	scans   int             // whole-file searches so far
 	dynamic bool            // loads modules whose names are computed
@@ -108,7 +108,7 @@ func isBuildConfig(p string) bool {
 func parseModule(f File) *module {
 	src := string(f.Data)
 	buf := tokenPool.Get().(*[]jsToken)
-	defer tokenPool.Put(buf)
+	defer giveBack(buf)
 	*buf = jsTokensInto((*buf)[:0], src, hasElements(f.Path))
 	m := newModule(f.Path, src, *buf)
 	m.names()
@@ -132,7 +132,7 @@ func newModule(file, src string, toks []jsToken) *module {
 
 // unfold finds the lines, functions and loops of a module.
 func (m *module) unfold() {
-	m.lines = strings.Split(m.src, "\n")
+	m.lines = linesOf(m.src)
 	m.funcs = m.functions()
 	bodies := make([]span, len(m.funcs))
 	for i, fn := range m.funcs {
@@ -330,15 +330,15 @@ func (m *module) initialiser(name string, before int) (span, bool) {
 // pos is the place of a token.
 func (m *module) pos(i int) premortem.Pos {
 	m.open()
-	return premortem.Pos{File: m.path, Line: min(max(m.tok(i).line, 1), max(len(m.lines), 1))}
+	return premortem.Pos{File: m.path, Line: min(max(m.tok(i).line, 1), max(m.lines.len(), 1))}
 }
 
 // quote is the source line of a token, trimmed and with secrets masked.
 func (m *module) quote(i int) string { return m.quoteLine(m.open().tok(i).line) }
 
 func (m *module) quoteLine(n int) string {
-	if n < 1 || n > len(m.lines) {
+	if n < 1 || n > m.lines.len() {
 		return ""
 	}
-	return Mask(m.path, m.lines[n-1])
+	return Mask(m.path, m.lines.at(n))
 }

@@ -215,7 +215,7 @@ func (m *module) rawQuery(i int, arg span) (premortem.Query, bool) {
 	q.All = q.Op == "select" && q.Table != "" && !aggregate.MatchString(q.SQL)
 	for _, p := range facts.preds {
 		q.Predicates = append(q.Predicates, premortem.Predicate{Expr: p.expr, Op: p.op,
-			Pos: premortem.Pos{File: m.path, Line: min(line+p.line-1, len(m.lines))}})
+			Pos: premortem.Pos{File: m.path, Line: min(line+p.line-1, m.lines.len())}})
 	}
 	return q, true
 }

@@ -84,6 +84,10 @@ func (p *project) retryLoop(m *module, l jsLoop) *jsRetry {
 		r := &jsRetry{m: m, at: l.at, body: tried}
 		r.Pos, r.Quote = m.pos(l.at), m.quote(l.at)
 		r.Attempts = p.attempts(m, l, caught)
+		if over := m.source(l.over); strings.Contains(over, "Date.now") || strings.Contains(over, "performance.now") || strings.Contains(over, "getTime(") {
+			r.Attempts = premortem.Setting[int]{} // a time, not a number
+		}
+		r.Bounded = !r.Attempts.Set() && m.counted(l)
 		if !p.waits(m, r, l, tried) {
 			return nil
 		}
@@ -93,11 +97,24 @@ func (p *project) retryLoop(m *module, l jsLoop) *jsRetry {
 	return nil
 }
 
+// counted reports a loop whose condition compares something: it ends some time.
+func (m *module) counted(l jsLoop) bool {
+	cond := l.over
+	if m.tok(l.at).is("for") {
+		parts := m.split(l.over, ";")
+		if len(parts) < 2 {
+			return true // over a list
+		}
+		cond = parts[1]
+	}
+	return strings.ContainsAny(m.source(cond), "<>")
+}
+
 // leaves reports whether what is tried ends the loop when it succeeds.
 func (p *project) leaves(m *module, s span, l jsLoop) bool {
 	for i := s.lo; i < s.hi; i++ {
 		t := m.toks[i]
-		if (t.is("return") || t.is("break")) && m.sameFunction(i, l.body.lo) && m.loopOf[i] == m.loopOf[s.lo] {
+		if (t.is("return") || t.is("break")) && m.sameFunction(i, l.body.lo) && m.loopOf.at(i) == m.loopOf.at(s.lo) {
 			return true
 		}
 	}
@@ -110,7 +127,7 @@ func (p *project) leaves(m *module, s span, l jsLoop) bool {
 	return false
 }
 
-func (m *module) sameFunction(a, b int) bool { return m.funcOf[a] == m.funcOf[b] }
+func (m *module) sameFunction(a, b int) bool { return m.funcOf.at(a) == m.funcOf.at(b) }
 
 // alwaysLeaves reports a catch that ends the loop whatever happened.
 func (m *module) alwaysLeaves(s span) bool {

@@ -105,17 +105,17 @@ func (p *project) router(m *module, name string, at int) (symbol, bool) {
 	if !routerNames[name] {
 		return symbol{}, false
 	}
-	for f := m.funcOf[at]; f >= 0; { // a parameter of a function that registers routes
+	for f := m.funcOf.at(at); f >= 0; { // a parameter of a function that registers routes
 		fn := m.funcs[f]
 		for _, prm := range m.split(fn.params, ",") {
 			if m.tok(prm.lo).text == name {
 				return symbol{m, "parameter " + fn.name}, true
 			}
 		}
-		if fn.start <= 0 || m.funcOf[fn.start] == f {
+		if fn.start <= 0 || m.funcOf.at(fn.start) == f {
 			break
 		}
-		f = m.funcOf[fn.start]
+		f = m.funcOf.at(fn.start)
 	}
 	return symbol{}, false
 }

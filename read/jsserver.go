@@ -112,21 +112,27 @@ func (p *project) listener(m *module, i int) (software string, made int) {
 		sw, made := p.madeBy(s.m, k)
 		return sw, made
 	}
+	return m.serverNamed(name), -1
+}
+
+// serverNamed guesses by the packages of a module what a variable that is called like
+// a server holds, "" nothing.
+func (m *module) serverNamed(name string) string {
 	switch name {
 	case "app", "server", "httpServer", "fastify":
 		if m.uses("@nestjs/platform-fastify") {
-			return "fastify", -1
+			return "fastify"
 		}
 		for pkg, sw := range serverPackages {
-			if sw == "node" && m.uses(pkg) && (name != "fastify") {
-				return sw, -1
+			if sw == "node" && m.uses(pkg) && name != "fastify" {
+				return sw
 			}
 		}
 		if m.uses("fastify") {
-			return "fastify", -1
+			return "fastify"
 		}
 	}
-	return "", -1
+	return ""
 }
 
 // madeBy looks into a function that gives a server back.
@@ -353,51 +359,6 @@ func (p *project) drainAround(m *module, i int, out *serverShared) {
 		}
 		if q := p.amount(m, args[1]); q.known {
 			out.drain = q.seconds()
-		}
-	}
-}
-
-// forks reads how many processes a cluster starts: 0 for one of each core.
-func (p *project) forks(m *module, i int) premortem.Setting[int] {
-	l := m.loopOf[i]
-	if l < 0 {
-		return premortem.Setting[int]{}
-	}
-	over := m.loopsIn[l].over
-	for k := over.lo; k < over.hi; k++ {
-		if !m.tok(k).is("<") {
-			continue
-		}
-		end := k + 1
-		for end < over.hi && !m.tok(end).is(";") {
-			end++
-		}
-		if q := p.amount(m, span{k + 1, end}); q.known && q.value >= 1 {
-			return premortem.Setting[int]{Value: int(q.value), Pos: m.pos(i)}
-		}
-		text := m.source(span{k + 1, end})
-		if v, ok := m.initialiser(m.tok(k+1).text, k); ok {
-			text += m.source(v)
-		}
-		if strings.Contains(text, "cpus()") || strings.Contains(text, "availableParallelism") {
-			return premortem.Setting[int]{Value: 0, Pos: m.pos(i)}
-		}
-	}
-	return premortem.Setting[int]{}
-}
-
-// parserLimit reads express.json({limit: '2mb'}): the largest counts.
-func (p *project) parserLimit(m *module, i int, out *premortem.Setting[int64]) {
-	pkg := m.packageOf(m.tok(i - 2).text)
-	open := m.callOpen(i)
-	if open < 0 || pkg != "express" && pkg != "body-parser" {
-		return
-	}
-	for _, a := range m.args(open) {
-		v := m.prop(m.object(a), "limit")
-		text, ok := m.constant(v, 0)
-		if n, good := parseSize(text); ok && good && n > out.Value {
-			*out = premortem.Setting[int64]{Value: n, Pos: m.pos(v.lo)}
 		}
 	}
 }

@@ -144,7 +144,7 @@ func (sc *jsScanner) token(c byte) {
 	}
 }
 
-var jsOperators = []string{">>>=", "...", "===", "!==", "**=", "<<=", ">>>", "&&=", "||=", "??=", "=>", "==", "!=", "<=", "&&", "||", "??", "?.", "++", "--", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", "**"}
+var jsOperators = byFirst(">>>=", "...", "===", "!==", "**=", "<<=", ">>>", "&&=", "||=", "??=", "=>", "==", "!=", "<=", "&&", "||", "??", "?.", "++", "--", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", "**")
 
 func (sc *jsScanner) operator(rest string) {
 	switch rest[0] {
@@ -152,7 +152,7 @@ func (sc *jsScanner) operator(rest string) {
 		sc.punct(rest[:1])
 		return
 	}
-	for _, op := range jsOperators {
+	for _, op := range jsOperators[rest[0]] {
 		if strings.HasPrefix(rest, op) {
 			if op == "?." && len(rest) > 2 && isDigit(rest[2]) {
 				continue // a ? .5 : b
@@ -163,6 +163,15 @@ func (sc *jsScanner) operator(rest string) {
 	}
 	_, size := utf8.DecodeRuneInString(rest)
 	sc.punct(rest[:size])
+}
+
+// byFirst sorts operators by their first byte, in the order given: the longer of
+// two that start alike stands first.
+func byFirst(ops ...string) (out [256][]string) {
+	for _, op := range ops {
+		out[op[0]] = append(out[op[0]], op)
+	}
+	return out
 }
 
 // operand reports whether a value is expected next, so that "/" starts a regular
@@ -240,8 +249,10 @@ func unescape(s string) string {
 	if !strings.Contains(s, `\`) {
 		return s
 	}
-	return strings.NewReplacer(`\\`, `\`, `\n`, "\n", `\t`, "\t", `\'`, `'`, `\"`, `"`, "\\`", "`", `\$`, "$", "\\\n", "").Replace(s)
+	return unescaper.Replace(s)
 }
+
+var unescaper = strings.NewReplacer(`\\`, `\`, `\n`, "\n", `\t`, "\t", `\'`, `'`, `\"`, `"`, "\\`", "`", `\$`, "$", "\\\n", "")
 
 // template reads a template literal: one token for its text, then the tokens of
 // each expression between "${" and "}".
@@ -286,7 +297,20 @@ func (sc *jsScanner) closeTemplate(at int, text string) {
 	sc.toks[at].match = len(sc.toks) - 1
 }
 
-var closers = map[string]string{")": "(", "]": "[", "}": "{"}
+// openerOf is the bracket that a closing one pairs with, "" for any other token.
+func openerOf(text string) string {
+	if len(text) == 1 {
+		switch text[0] {
+		case ')':
+			return "("
+		case ']':
+			return "["
+		case '}':
+			return "{"
+		}
+	}
+	return ""
+}
 
 // pairBrackets fills match and up. A bracket without a partner keeps -1 and
 // encloses nothing.
@@ -295,7 +319,7 @@ func pairBrackets(toks []jsToken) {
 	for i := range toks {
 		t := &toks[i]
 		if t.kind == jsPunct {
-			if open, ok := closers[t.text]; ok {
+			if open := openerOf(t.text); open != "" {
 				for k := len(stack) - 1; k >= 0 && k >= len(stack)-8; k-- {
 					if o := toks[stack[k]].text; o == open || o == "${" && open == "{" {
 						toks[stack[k]].match, t.match = i, stack[k]

@@ -50,7 +50,7 @@ func (g *merger) codeTraffic() {
 		for _, m := range s.modules {
 			for _, c := range g.project.calls(m, run) {
 				g.addCall(s, graph, c)
-				ref := jsRef{m, m.funcOf[c.at]}
+				ref := jsRef{m, m.funcOf.at(c.at)}
 				calls[ref] = append(calls[ref], c)
 			}
 			if s.aside[m] {
@@ -153,7 +153,7 @@ func (g *jsGraph) within(m *module, body span, calls map[jsRef][]*jsCall, depth 
 		if m.toks[i].kind != jsIdent {
 			continue
 		}
-		ref := jsRef{m, m.funcOf[i]}
+		ref := jsRef{m, m.funcOf.at(i)}
 		for _, c := range calls[ref] {
 			if c.at == i {
 				out = append(out, c)

@@ -59,7 +59,7 @@ func (m *module) begins(a span) bool {
 // untilCommit is the span from a begin to the commit of the same function; there is
 // none when the function does not commit.
 func (m *module) untilCommit(i int) []jsScope {
-	f := m.funcOf[i]
+	f := m.funcOf.at(i)
 	if f < 0 {
 		return nil
 	}
@@ -99,7 +99,7 @@ func (g *jsGraph) holding(sc jsScope, calls map[jsRef][]*jsCall) *jsTransaction 
 			if tok.kind != jsIdent {
 				continue
 			}
-			ref := jsRef{m, m.funcOf[i]}
+			ref := jsRef{m, m.funcOf.at(i)}
 			if m.later(i, body) {
 				continue
 			}

@@ -46,7 +46,7 @@ func readJvm(f File, d *Draft) error {
 		return nil
 	}
 	p := newProgram(f, "java")
-	p.toks = codeTokens(string(f.Data), javaStyle)
+	p.toks = codeTokens(p.src, javaStyle)
 	if !p.test {
 		p.javaEnv()
 		p.springRoutes()
@@ -196,7 +196,8 @@ func (p *program) springConfig(base string) {
 	if other && rankEnvironment(profile) != 1 {
 		class = premortem.EnvOpt
 	}
-	for i, line := range p.lines {
+	for n := range p.lines.len() {
+		line := p.lines.at(n + 1)
 		trimmed := strings.TrimSpace(line)
 		if strings.HasPrefix(trimmed, "#") || strings.HasPrefix(trimmed, "!") {
 			continue
@@ -204,7 +205,7 @@ func (p *program) springConfig(base string) {
 		if k := strings.Index(line, " #"); k >= 0 {
 			line = line[:k]
 		}
-		p.placeholders(line, i+1, class)
+		p.placeholders(line, n+1, class)
 	}
 	for i := range p.reads {
 		if class == premortem.EnvOpt && p.reads[i].class == premortem.EnvDev {

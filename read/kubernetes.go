@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"path"
-	"regexp"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -30,6 +29,7 @@ var Kubernetes = add(Reader{
 	},
 	Read:  readManifest,
 	Whole: readKubernetes,
+	Apart: true,
 })
 
 func isKustomization(p string) bool {
@@ -40,17 +40,34 @@ func isKustomization(p string) bool {
 	return false
 }
 
-var (
-	apiVersionLine = regexp.MustCompile(`(?m)^apiVersion:`)
-	kindLine       = regexp.MustCompile(`(?m)^kind:`)
-)
+// startsLine reports whether a line of a text starts with a word.
+func startsLine(data []byte, word string) bool {
+	for {
+		n := bytes.Index(data, []byte(word))
+		if n < 0 {
+			return false
+		}
+		if n == 0 || data[n-1] == '\n' {
+			return true
+		}
+		data = data[n+len(word):]
+		if len(data) == 0 {
+			return false
+		}
+		if i := bytes.IndexByte(data, '\n'); i >= 0 {
+			data = data[i+1:] // the rest of the line cannot start one
+		} else {
+			return false
+		}
+	}
+}
 
 func readManifest(f File, d *Draft) error {
 	m := &manifest{f, "kubernetes", nil}
 	switch {
 	case isKustomization(f.Path):
 		m.format = "kustomization"
-	case !apiVersionLine.Match(f.Data) || !kindLine.Match(f.Data):
+	case !startsLine(f.Data, "apiVersion:") || !startsLine(f.Data, "kind:"):
 		return nil // YAML of something else
 	case bytes.Contains(f.Data, []byte("{{")) && strings.Contains(f.Path, "templates/"):
 		return nil // a chart's template; the chart is reported as a whole
@@ -84,7 +101,7 @@ func readKubernetes(ctx context.Context, t *Tree, d *Draft) error {
 	}
 	groups := map[string][]*object{}
 	for _, m := range d.manifests {
-		if m.format != "kubernetes" || k.used[m.Path] {
+		if m.format != "kubernetes" || k.used[m.Path] || ofChart(t, m.Path) {
 			continue
 		}
 		dir := manifestGroup(m.Path)
@@ -97,6 +114,16 @@ func readKubernetes(ctx context.Context, t *Tree, d *Draft) error {
 		c.add(groups[dir][0].pos())
 	}
 	return nil
+}
+
+// ofChart reports a template of a Helm chart, which is not applied as it is.
+func ofChart(t *Tree, p string) bool {
+	for dir := path.Dir(p); dir != "."; dir = path.Dir(dir) {
+		if base := path.Base(dir); (base == "templates" || base == "crds") && t.has(path.Join(path.Dir(dir), "Chart.yaml")) {
+			return true
+		}
+	}
+	return false
 }
 
 // plainObjects returns the object of a document, or those of a List.

@@ -10,6 +10,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/api/resmap"
 	"sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 
@@ -108,7 +109,11 @@ func (k *kustomizer) render(dir string) ([]*object, error) {
 	}
 	opts := krusty.MakeDefaultOptions()
 	opts.LoadRestrictions = types.LoadRestrictionsNone
-	res, err := krusty.MakeKustomizer(opts).Run(k.tree, path.Join("/", dir))
+	var res resmap.ResMap
+	err := kustomizeQuiet(func() (err error) {
+		res, err = krusty.MakeKustomizer(opts).Run(k.tree, path.Join("/", dir))
+		return err
+	})
 	_ = k.tree.WriteFile("/"+m.Path, m.Data)
 	if err != nil {
 		return nil, &premortem.Error{Doing: "render the kustomization", Pos: premortem.Pos{File: m.Path, Line: 1}, Err: errors.New(k.masked(strings.ReplaceAll(err.Error(), "'/", "'")))}

@@ -37,7 +37,7 @@ type codeScanner struct {
 // codeTokens splits source into tokens and pairs its brackets.
 func codeTokens(src string, style codeStyle) []jsToken {
 	buf := tokenPool.Get().(*[]jsToken)
-	defer tokenPool.Put(buf)
+	defer giveBack(buf)
 	sc := &codeScanner{jsScanner: jsScanner{s: src, line: 1, nl: true, toks: (*buf)[:0]}, style: style}
 	if style.php {
 		sc.html()
@@ -76,12 +76,18 @@ func (sc *codeScanner) skip(n int) {
 	sc.i += n
 }
 
+var codeOperators = byFirst("===", "!==", "**=", "...", "->", "=>", "==", "!=", "<=", ">=", "&&", "||", "??", "?:", "::", ":=", "?->", "?.", "//", "+=", "-=", "|=")
+
 // one reads one token, one comment or one blank.
 func (sc *codeScanner) one() {
 	rest, c := sc.s[sc.i:], sc.s[sc.i]
 	switch {
-	case c == '\n', c == ' ', c == '\t', c == '\r', c == '\f', c == '\v':
-		sc.skip(1)
+	case c == '\n':
+		sc.line++
+		sc.nl = true
+		sc.i++
+	case c == ' ', c == '\t', c == '\r', c == '\f', c == '\v':
+		sc.i++
 	case sc.style.php && strings.HasPrefix(rest, "?>"):
 		sc.skip(2)
 		sc.html()
@@ -106,7 +112,7 @@ func (sc *codeScanner) one() {
 		sc.add(jsToken{kind: jsNumber, text: rest[:end], line: sc.line})
 		sc.i += end
 	default:
-		for _, op := range []string{"===", "!==", "**=", "...", "->", "=>", "==", "!=", "<=", ">=", "&&", "||", "??", "?:", "::", ":=", "?->", "?.", "//", "+=", "-=", "|="} {
+		for _, op := range codeOperators[c] {
 			if strings.HasPrefix(rest, op) {
 				sc.punct(op)
 				return

@@ -18,7 +18,7 @@ var AlembicMigrations = add(Reader{
 		if p.test {
 			return nil
 		}
-		p.toks = codeTokens(string(f.Data), pythonStyle)
+		p.toks = codeTokens(p.src, pythonStyle)
 		r := &alembicReader{pyReader: &pyReader{program: p, names: map[string]string{}}}
 		r.statements()
 		r.f = &sqlFile{path: f.Path, runner: "alembic", tx: txWhole}

@@ -18,7 +18,7 @@ var DjangoMigrations = add(Reader{
 		if p.test {
 			return nil
 		}
-		p.toks = codeTokens(string(f.Data), pythonStyle)
+		p.toks = codeTokens(p.src, pythonStyle)
 		r := &pyReader{program: p, names: map[string]string{}}
 		r.statements()
 		r.djangoMigration(d)

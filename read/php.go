@@ -30,7 +30,7 @@ func readPhp(f File, d *Draft) error {
 		return readComposer(f, d)
 	}
 	p := newProgram(f, "php")
-	p.toks = codeTokens(string(f.Data), phpStyle)
+	p.toks = codeTokens(p.src, phpStyle)
 	if !p.test {
 		p.phpEnv()
 		p.bracketFuncs(func(int) bool { return strings.Contains(p.path, "Http/Controllers/") })

@@ -25,9 +25,11 @@ type program struct {
 	dynamic  bool          // loads by computed names
 	golang   *goFacts
 	mounts   []pyMount
-	texts    map[string]string // settings with a text for their default
-	routers  []string          // of each route: the variable it was added to
-	traffic  *programTraffic   // nil where nobody looked
+	texts    map[string]string         // settings with a text for their default
+	routers  []string                  // of each route: the variable it was added to
+	traffic  *programTraffic           // nil where nobody looked
+	starts   premortem.Setting[string] // the line that starts Spring
+	bears    contextWords              // what its log lines may take from around them
 }
 
 // programEnv is one read of an environment variable in a program.
@@ -40,12 +42,13 @@ type programEnv struct {
 }
 
 func newProgram(f File, lang string) *program {
-	return &program{module: &module{path: f.Path, lines: strings.Split(string(f.Data), "\n"), test: isTest(f.Path)}, lang: lang}
+	src := string(f.Data)
+	return &program{module: &module{path: f.Path, src: src, lines: linesOf(src), test: isTest(f.Path)}, lang: lang}
 }
 
 // on is the place of a line of the file.
 func (p *program) on(line int) premortem.Pos {
-	return premortem.Pos{File: p.path, Line: min(max(line, 1), max(len(p.lines), 1))}
+	return premortem.Pos{File: p.path, Line: min(max(line, 1), max(p.lines.len(), 1))}
 }
 
 // read adds a read of the environment.
@@ -60,7 +63,7 @@ func (p *program) route(method, at string, line, end int) {
 	if !strings.HasPrefix(at, "/") {
 		at = "/" + at
 	}
-	p.routes = append(p.routes, premortem.Route{Method: method, Path: pathParams(at), Pos: p.on(line), End: min(end, len(p.lines))})
+	p.routes = append(p.routes, premortem.Route{Method: method, Path: pathParams(at), Pos: p.on(line), End: min(end, p.lines.len())})
 }
 
 // pathParams writes {id}, {id:[0-9]+}, <int:id> and <id> as :id, and {rest...} as *rest.

@@ -240,23 +240,54 @@ func (g *merger) programsTraffic() {
 // carriesContext reports a Python service whose log records take their context from
 // a context variable: a formatter, a filter or a processor adds it to each.
 func carriesContext(run []*program) bool {
-	variable, adds := false, false
+	var all contextWords
 	for _, p := range run {
-		if p.lang != "python" {
-			continue
+		all.does = all.does || p.bears.does
+		all.variable = all.variable || p.bears.variable
+		all.adds = all.adds || p.bears.adds
+	}
+	return all.does || all.variable && all.adds
+}
+
+// contextWords is what a Python file says about the context of log records.
+type contextWords struct {
+	does     bool // it puts a context into each by itself
+	variable bool // it has a context variable
+	adds     bool // it changes records
+}
+
+func (p *program) contextWords() (w contextWords) {
+	for _, t := range p.toks {
+		switch t.text {
+		case "merge_contextvars", "LoggingInstrumentor", "CorrelationIdFilter", "asgi_correlation_id":
+			w.does = true
+		case "ContextVar":
+			w.variable = true
+		case "Formatter", "Filter", "addFilter", "setLogRecordFactory":
+			w.adds = true
 		}
-		for _, t := range p.toks {
-			switch t.text {
-			case "merge_contextvars", "LoggingInstrumentor", "CorrelationIdFilter", "asgi_correlation_id":
-				return true
-			case "ContextVar":
-				variable = true
-			case "Formatter", "Filter", "addFilter", "setLogRecordFactory":
-				adds = true
+	}
+	return w
+}
+
+// settle keeps what is asked of a program's tokens once all files were read, and
+// lets go of them: they are many times the size of its text.
+func (p *program) settle() {
+	switch p.lang {
+	case "python":
+		p.bears = p.contextWords()
+	case "java":
+		for i, t := range p.toks {
+			if t.is("SpringBootApplication") && p.tok(i-1).is("@") {
+				p.starts = premortem.Setting[string]{Value: p.quote(i), Pos: p.pos(i)}
+				break
 			}
 		}
 	}
-	return variable && adds
+	p.toks = nil
+	if p.test {
+		p.src, p.lines = "", lines{}
+	}
 }
 
 // programCode gives what one program says to a service.

@@ -104,40 +104,8 @@ func (r *pyReader) addPyCall(i int, client, verb string, made int) {
 	if made >= 0 {
 		c.Made = r.pos(made)
 	}
-	wait := func(open int) bool {
-		v := r.keyword(open, "timeout")
-		if v.empty() {
-			for _, a := range r.args(open) {
-				if r.tok(a.lo).is("*") && c.Opaque == "" {
-					c.Opaque = "its options come from elsewhere"
-				}
-			}
-			return false
-		}
-		if r.tok(v.lo).is("None") {
-			return false
-		}
-		if n, ok := r.number(v); ok {
-			c.Timeout, c.Opaque = premortem.Setting[float64]{Value: n, Pos: r.pos(v.lo)}, ""
-			return true
-		}
-		for k := v.lo; k < v.hi; k++ { // httpx.Timeout(5), aiohttp.ClientTimeout(total=5)
-			if t := r.tok(k); t.is("Timeout") || t.is("ClientTimeout") {
-				inner := r.keyword(k+1, "total")
-				if inner.empty() && len(r.args(k+1)) > 0 {
-					inner = r.args(k + 1)[0]
-				}
-				if n, ok := r.number(inner); ok {
-					c.Timeout, c.Opaque = premortem.Setting[float64]{Value: n, Pos: r.pos(v.lo)}, ""
-					return true
-				}
-			}
-		}
-		c.Opaque = "its timeout is computed"
-		return true
-	}
-	if !wait(i+1) && made >= 0 {
-		wait(made)
+	if !r.waits(&c, i+1) && made >= 0 {
+		r.waits(&c, made)
 		if !c.Timeout.Set() && c.Opaque == "" && r.mounted(i) {
 			c.Opaque = "an adapter of its session may end it"
 		}
@@ -159,6 +127,41 @@ func (r *pyReader) addPyCall(i int, client, verb string, made int) {
 		c.Keyed = true
 	}
 	r.traffic.calls = append(r.traffic.calls, c)
+}
+
+// waits reads the timeout among the arguments of a call or of a client, and reports
+// whether there is one.
+func (r *pyReader) waits(c *programCall, open int) bool {
+	v := r.keyword(open, "timeout")
+	if v.empty() {
+		for _, a := range r.args(open) {
+			if r.tok(a.lo).is("*") && c.Opaque == "" {
+				c.Opaque = "its options come from elsewhere"
+			}
+		}
+		return false
+	}
+	if r.tok(v.lo).is("None") {
+		return false
+	}
+	if n, ok := r.number(v); ok {
+		c.Timeout, c.Opaque = premortem.Setting[float64]{Value: n, Pos: r.pos(v.lo)}, ""
+		return true
+	}
+	for k := v.lo; k < v.hi; k++ { // httpx.Timeout(5), aiohttp.ClientTimeout(total=5)
+		if t := r.tok(k); t.is("Timeout") || t.is("ClientTimeout") {
+			inner := r.keyword(k+1, "total")
+			if inner.empty() && len(r.args(k+1)) > 0 {
+				inner = r.args(k + 1)[0]
+			}
+			if n, ok := r.number(inner); ok {
+				c.Timeout, c.Opaque = premortem.Setting[float64]{Value: n, Pos: r.pos(v.lo)}, ""
+				return true
+			}
+		}
+	}
+	c.Opaque = "its timeout is computed"
+	return true
 }
 
 // mounted reports session.mount(…), whose adapter may bring a timeout or retries.

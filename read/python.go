@@ -53,7 +53,7 @@ func readPython(f File, d *Draft) error {
 	p := newProgram(f, "python")
 	base := path.Base(f.Path)
 	p.test = p.test || strings.HasPrefix(base, "test_") || strings.HasSuffix(base, "_test.py") || base == "conftest.py"
-	p.toks = codeTokens(string(f.Data), pythonStyle)
+	p.toks = codeTokens(p.src, pythonStyle)
 	r := &pyReader{program: p, names: map[string]string{}, env: map[string]string{}, bases: map[string]string{}}
 	r.statements()
 	r.readImports()
@@ -109,12 +109,9 @@ func (r *pyReader) continued(i int) bool {
 	return r.tok(i - 1).is("\\")
 }
 
-func indentOf(lines []string, line int) int {
-	if line < 1 || line > len(lines) {
-		return 0
-	}
+func indentOf(text lines, line int) int {
 	n := 0
-	for _, c := range lines[line-1] {
+	for _, c := range text.at(line) {
 		switch c {
 		case ' ':
 			n++

@@ -207,8 +207,18 @@ func isReference(s string) bool {
 }
 
 func maskTokens(line string) string {
-	return urlQuery.ReplaceAllString(knownTokens.ReplaceAllString(maskURLs(line), "***"), "${1}***")
+	line = maskURLs(line)
+	if slices.ContainsFunc(tokenMarks, func(mark string) bool { return strings.Contains(line, mark) }) {
+		line = knownTokens.ReplaceAllString(line, "***")
+	}
+	if strings.ContainsAny(line, "?&") && strings.IndexByte(line, '=') >= 0 {
+		line = urlQuery.ReplaceAllString(line, "${1}***")
+	}
+	return line
 }
+
+// tokenMarks are in every text that knownTokens matches.
+var tokenMarks = []string{"k_", "whsec_", "SG.", "AKIA", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "xox", "AIza", "eyJ", "glpat-", "npm_"}
 
 func maskURLs(s string) string {
 	if !strings.Contains(s, "://") {

@@ -66,15 +66,18 @@ func (t *Tree) system(ctx context.Context, d *Draft) (*premortem.System, error) 
 
 // gather collects what every file says, and then what the tree does.
 func (t *Tree) gather(ctx context.Context, d *Draft) error {
-	if err := t.readAll(ctx, d); err != nil {
+	apart, err := t.readAll(ctx, d)
+	if err != nil {
 		return err
 	}
 	for _, r := range Readers() {
-		if r.Whole == nil {
-			continue
-		}
-		if err := r.whole(ctx, t, d); err != nil {
-			return err
+		switch {
+		case apart[r] != nil:
+			d.join(apart[r])
+		case r.Whole != nil:
+			if err := r.whole(ctx, t, d); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -104,6 +107,10 @@ func cause(err error) error {
 func walk(ctx context.Context, repo fs.FS) (*Tree, *Draft, error) {
 	t := &Tree{fs: repo, links: map[string]bool{}}
 	d := &Draft{}
+	if ok, err := t.listDisk(ctx, d); ok || err != nil {
+		slices.Sort(t.paths)
+		return t, d, err
+	}
 	err := fs.WalkDir(repo, ".", func(p string, e fs.DirEntry, err error) error {
 		switch {
 		case err != nil && p == ".":
@@ -169,96 +176,133 @@ func (t *Tree) under(dir string) []string {
 
 // read returns a file's bytes without a byte order mark. It fails for files that
 // are too large, binary, or reached through a link that leaves the tree.
-func (t *Tree) read(p string) ([]byte, error) { return t.readIn(t.fs, p, p) }
+func (t *Tree) read(p string) ([]byte, error) { return t.readAt(nil, p) }
 
-// readIn is read for a file whose folder may be open: in is the folder, name the
-// file's in it.
-func (t *Tree) readIn(in fs.FS, name, p string) ([]byte, error) {
-	data, info, err := t.fetch(in, name, p)
-	t.note(p, info, data, err)
+// readAt is read for many files, one after the other.
+func (t *Tree) readAt(c *folderCursor, p string) ([]byte, error) {
+	data, s, err := t.fetch(c, p)
+	t.note(p, s, data, err)
 	return bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")), err
 }
 
-// fetch reads a file as it is. A link may lead elsewhere in the tree, so it starts
-// at the root.
-func (t *Tree) fetch(in fs.FS, name, p string) ([]byte, fs.FileInfo, error) {
+// fetch reads a file as it is, and its stamp. A link may lead elsewhere in the tree,
+// so it starts at the root.
+func (t *Tree) fetch(c *folderCursor, p string) ([]byte, stamp, error) {
 	limit := int64(maxConfig)
 	if isLockfile(p) {
 		limit = maxLock
 	}
 	link := !t.has(p) || t.links[p]
-	if link {
-		in, name = t.fs, p
+	if !link {
+		if data, s, err, ok := c.read(p, limit); ok {
+			return data, s, err
+		}
 	}
-	return readLimited(in, name, limit, link)
+	data, info, err := readLimited(t.fs, p, limit, link)
+	return data, stampOf(info), err
 }
 
 // readersAtOnce is how many files are read at the same time.
 func readersAtOnce() int { return runtime.GOMAXPROCS(0) }
 
-// batch is how many files of one folder one task reads.
-const batch = 32
+// batch is how many files one task reads.
+const batch = 64
 
 // readAll shows each file to the readers that want it. Files are read in parallel;
-// each has a draft of its own, and the drafts are joined in the order of paths.
-func (t *Tree) readAll(ctx context.Context, d *Draft) error {
+// each has a draft of its own, and the drafts are joined in the order of paths. Code
+// comes last, and beside it the second phase of the readers that need none; what they
+// found is returned.
+func (t *Tree) readAll(ctx context.Context, d *Draft) (map[*Reader]*Draft, error) {
 	drafts := make([]*Draft, len(t.paths))
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(readersAtOnce())
-	for lo := 0; lo < len(t.paths); {
-		dir, hi := path.Dir(t.paths[lo]), lo+1
-		for hi < len(t.paths) && hi-lo < batch && path.Dir(t.paths[hi]) == dir {
-			hi++
+	var config, code []int
+	for i, p := range t.paths {
+		if isCode(p) {
+			code = append(code, i)
+		} else {
+			config = append(config, i)
 		}
-		from := lo
-		lo = hi
-		g.Go(func() error {
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			t.readSome(from, drafts[from:hi])
-			return nil
-		})
 	}
+	if err := t.readThese(ctx, config, drafts); err != nil {
+		return nil, err
+	}
+	var manifests []*manifest
+	for _, part := range drafts {
+		if part != nil {
+			manifests = append(manifests, part.manifests...)
+		}
+	}
+	apart := map[*Reader]*Draft{}
+	g, ctx := errgroup.WithContext(ctx)
+	for _, r := range Readers() {
+		if r.Apart {
+			part := &Draft{manifests: manifests}
+			apart[r] = part
+			g.Go(func() error {
+				err := r.whole(ctx, t, part)
+				part.manifests = nil
+				return err
+			})
+		}
+	}
+	g.Go(func() error { return t.readThese(ctx, code, drafts) })
 	if err := g.Wait(); err != nil {
-		return err
+		return nil, err
 	}
 	for _, part := range drafts {
 		if part != nil {
 			d.join(part)
 		}
 	}
-	return nil
+	return apart, nil
 }
 
-// readSome reads files of one folder, the first of them at from.
-func (t *Tree) readSome(from int, drafts []*Draft) {
-	_, onDisk := t.fs.(folderFS)
-	at := folderCursor{t: t}
-	defer at.close()
+// isCode reports files that are read for what a program does.
+func isCode(p string) bool {
+	switch path.Ext(p) {
+	case ".go", ".py", ".rb", ".java", ".kt", ".php":
+		return true
+	}
+	return isSource(p)
+}
+
+// readThese reads the files at some places of the tree.
+func (t *Tree) readThese(ctx context.Context, at []int, drafts []*Draft) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(readersAtOnce())
+	for part := range slices.Chunk(at, batch) {
+		g.Go(func() error {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			t.readSome(part, drafts)
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// readSome reads files one after the other.
+func (t *Tree) readSome(at []int, drafts []*Draft) {
+	c := t.cursor()
+	defer c.close()
 	var want []*Reader
-	for i := range drafts {
-		p := t.paths[from+i]
+	for _, i := range at {
+		p := t.paths[i]
 		want = want[:0]
 		for _, r := range Readers() {
 			if r.Read != nil && r.Wants(p) {
 				want = append(want, r)
 			}
 		}
-		if len(want) == 0 {
-			continue
+		if len(want) > 0 {
+			drafts[i] = t.readOne(c, p, want)
 		}
-		in, name := t.fs, p
-		if onDisk {
-			in, name = at.open(p)
-		}
-		drafts[i] = t.readOne(in, name, p, want)
 	}
 }
 
-func (t *Tree) readOne(in fs.FS, name, p string, want []*Reader) *Draft {
+func (t *Tree) readOne(at *folderCursor, p string, want []*Reader) *Draft {
 	d := &Draft{}
-	data, err := t.readIn(in, name, p)
+	data, err := t.readAt(at, p)
 	if err != nil {
 		if !errors.Is(err, errFolder) {
 			d.miss(premortem.Pos{File: p, Line: 1}, err.Error())
@@ -267,6 +311,9 @@ func (t *Tree) readOne(in fs.FS, name, p string, want []*Reader) *Draft {
 	}
 	for _, r := range want {
 		r.read(File{Path: p, Data: data}, d)
+	}
+	for _, p := range d.programs {
+		p.settle()
 	}
 	return d
 }

@@ -28,6 +28,7 @@ type Reader struct {
 	Wants func(path string) bool
 	Read  func(f File, d *Draft) error
 	Whole func(ctx context.Context, t *Tree, d *Draft) error
+	Apart bool // Whole needs manifests only: it runs while code is read, into a draft of its own
 }
 
 var all []*Reader

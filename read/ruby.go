@@ -36,7 +36,7 @@ func readRuby(f File, d *Draft) error {
 		return nil
 	}
 	p := newProgram(f, "ruby")
-	p.toks = codeTokens(string(f.Data), rubyStyle)
+	p.toks = codeTokens(p.src, rubyStyle)
 	if path.Base(f.Path) == "Gemfile" {
 		p.gemfile(d)
 	} else if !p.test && !strings.HasSuffix(f.Path, "_spec.rb") && !strings.HasSuffix(f.Path, "_test.rb") {

@@ -80,14 +80,7 @@ func (p *program) loopHead(i int) bool {
 // railsRoutes reads config/routes.rb: verbs, resources, resource, namespace, scope,
 // member and collection.
 func (p *program) railsRoutes() {
-	type level struct{ prefix, member string }
-	var stack []level
-	here := func() level {
-		if len(stack) == 0 {
-			return level{}
-		}
-		return stack[len(stack)-1]
-	}
+	var stack []railsLevel
 	for i, t := range p.toks {
 		if t.kind != jsIdent {
 			continue
@@ -101,56 +94,61 @@ func (p *program) railsRoutes() {
 		}
 		in := p.statementEnd(i)
 		opens := p.opensBlock(i)
-		lv := here()
-		name := p.railsName(in)
-		switch verb := httpMethods[t.text]; {
-		case verb != "" && t.text != "all" && name != "":
-			at := lv.prefix
-			if !strings.Contains(p.source(in), "on::collection") && strings.Contains(p.source(in), "on::member") {
-				at = lv.member
-			}
-			p.route(verb, at+"/"+strings.Trim(strings.ReplaceAll(name, "(.:format)", ""), "/"), t.line, 0)
-		case t.is("root"):
-			p.route("GET", lv.prefix+"/", t.line, 0)
-		case t.is("resources"), t.is("resource"):
-			for _, a := range p.split(in, ",") {
-				if !p.tok(a.lo).is(":") || a.hi-a.lo > 2 {
-					break
-				}
-				name = p.tok(a.lo + 1).text
-				p.railsResources(lv.prefix+"/"+name, in, t.line, t.is("resource"))
-			}
-			if opens {
-				at := lv.prefix + "/" + name
-				nested := level{at + "/:" + strings.TrimSuffix(name, "s") + "_id", at + "/:id"}
-				if t.is("resource") {
-					nested = level{at, at}
-				}
-				stack = append(stack, nested)
-			}
-			continue
-		case opens && (t.is("namespace") || t.is("scope")):
-			at := lv.prefix
-			if t.is("namespace") || name != "" && !strings.Contains(p.source(in), "module:") {
-				at += "/" + strings.Trim(name, "/")
-			}
-			stack = append(stack, level{at, at})
-			continue
-		case opens && t.is("member"):
-			stack = append(stack, level{lv.member, lv.member})
-			continue
-		case opens && t.is("collection"):
-			at := lv.prefix
-			if k := strings.LastIndex(lv.member, "/:id"); k >= 0 {
-				at = lv.member[:k]
-			}
-			stack = append(stack, level{at, lv.member})
-			continue
+		var lv railsLevel
+		if len(stack) > 0 {
+			lv = stack[len(stack)-1]
 		}
+		nested := p.railsStatement(i, in, lv, opens)
 		if opens {
-			stack = append(stack, lv)
+			stack = append(stack, nested)
 		}
 	}
+}
+
+// railsLevel is the path of a block of routes, and that of one member of it.
+type railsLevel struct{ prefix, member string }
+
+// railsStatement reads one statement of the routes and returns the level of its block.
+func (p *program) railsStatement(i int, in span, lv railsLevel, opens bool) railsLevel {
+	t, name := p.toks[i], p.railsName(in)
+	switch verb := httpMethods[t.text]; {
+	case verb != "" && t.text != "all" && name != "":
+		at := lv.prefix
+		if !strings.Contains(p.source(in), "on::collection") && strings.Contains(p.source(in), "on::member") {
+			at = lv.member
+		}
+		p.route(verb, at+"/"+strings.Trim(strings.ReplaceAll(name, "(.:format)", ""), "/"), t.line, 0)
+	case t.is("root"):
+		p.route("GET", lv.prefix+"/", t.line, 0)
+	case t.is("resources"), t.is("resource"):
+		for _, a := range p.split(in, ",") {
+			if !p.tok(a.lo).is(":") || a.hi-a.lo > 2 {
+				break
+			}
+			name = p.tok(a.lo + 1).text
+			p.railsResources(lv.prefix+"/"+name, in, t.line, t.is("resource"))
+		}
+		at := lv.prefix + "/" + name
+		if t.is("resource") {
+			return railsLevel{at, at}
+		}
+		return railsLevel{at + "/:" + strings.TrimSuffix(name, "s") + "_id", at + "/:id"}
+	case opens && (t.is("namespace") || t.is("scope")):
+		at := lv.prefix
+		if t.is("namespace") || name != "" && !strings.Contains(p.source(in), "module:") {
+			at += "/" + strings.Trim(name, "/")
+		}
+		return railsLevel{at, at}
+	case opens && t.is("member"):
+		return railsLevel{lv.member, lv.member}
+	case opens && t.is("collection"):
+		at := lv.prefix
+		if k := strings.LastIndex(lv.member, "/:id"); k >= 0 {
+			at = lv.member[:k]
+		}
+		return railsLevel{at, lv.member}
+	}
+	return lv
 }
 
 // opensBlock reports a statement that ends with do, or begins with if.

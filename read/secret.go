@@ -19,11 +19,14 @@ const (
 )
 
 var (
-	secretive = regexp.MustCompile(`(?i)(passw|passphrase|pwd$|secret|token|credential|private|signature|salt|auth|bearer|session|cookie|cert|(^|_|-|\.)(pass|key|keys|pin|sid|dsn|otp)($|_|-|\.)|apikey|accesskey|[a-z](Key|Pass)$)`)
-	plainName = regexp.MustCompile(`(?i)(^|_)(host|hostname|addr|address|server|servers|endpoint|region)$`)
-	hostValue = regexp.MustCompile(`^[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?(\.[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?)*(:\d{1,5})?$`)
-	zoneValue = regexp.MustCompile(`^[A-Z][A-Za-z]+(/[A-Z][A-Za-z_]+){0,2}$`)
-	wordPath  = regexp.MustCompile(`^[a-zA-Z][a-zA-Z_.-]{0,30}$|^v\d{1,2}$|^\d{1,2}$`)
+	secretive    = regexp.MustCompile(`(?i)(passw|passphrase|pwd$|secret|token|credential|private|signature|salt|auth|bearer|session|cookie|cert|(^|_|-|\.)(pass|key|keys|pin|sid|dsn|otp)($|_|-|\.)|apikey|accesskey|[a-z](Key|Pass)$)`)
+	plainName    = regexp.MustCompile(`(?i)(^|_)(host|hostname|addr|address|server|servers|endpoint|region)$`)
+	hostValue    = regexp.MustCompile(`^[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?(\.[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?)*(:\d{1,5})?$`)
+	zoneValue    = regexp.MustCompile(`^[A-Z][A-Za-z]+(/[A-Z][A-Za-z_]+){0,2}$`)
+	memoryName   = regexp.MustCompile(`^(GOMEMLIMIT|[A-Z_]*MEMORY(_LIMIT)?)$`)
+	memorySize   = regexp.MustCompile(`^\d{1,6}(\.\d{1,2})?([kKmMgGtT]i?)?[bB]?$`)
+	runtimeFlags = regexp.MustCompile(`^(\s*(--[a-z][a-z_-]{1,40}(=\d{1,6})?|-X(mx|ms|ss|mn)\d{1,6}[kKmMgG]?|-XX:[+-]?[A-Za-z][A-Za-z0-9]{1,40}(=\d{1,6}(\.\d{1,3})?[kKmMgG]?)?))+\s*$`)
+	wordPath     = regexp.MustCompile(`^[a-zA-Z][a-zA-Z_.-]{0,30}$|^v\d{1,2}$|^\d{1,2}$`)
 )
 
 // plainWords are values that hold no secret under whatever name.
@@ -72,6 +75,8 @@ func reveal(name, value string, from trust) (kept string, whole bool) {
 	}
 	switch {
 	case plainWords[strings.ToLower(value)],
+		memoryName.MatchString(name) && memorySize.MatchString(value),
+		strings.HasSuffix(name, "_OPTIONS") && runtimeFlags.MatchString(value) || strings.HasSuffix(name, "_OPTS") && runtimeFlags.MatchString(value),
 		name == "TZ" && zoneValue.MatchString(value),
 		plainName.MatchString(name) && hostValue.MatchString(value):
 		return value, true

@@ -20,10 +20,11 @@ func (p *program) springServer(base string, f File) {
 	}
 	s := &premortem.Server{}
 	if path.Ext(base) == ".properties" {
-		for i, line := range p.lines {
+		for n := range p.lines.len() {
+			line := p.lines.at(n + 1)
 			key, value, ok := strings.Cut(line, "=")
 			if ok && !strings.HasPrefix(strings.TrimSpace(line), "#") {
-				p.springKey(s, strings.TrimSpace(key), strings.TrimSpace(value), i+1)
+				p.springKey(s, strings.TrimSpace(key), strings.TrimSpace(value), n+1)
 			}
 		}
 	} else if strings.Contains(string(f.Data), "server") {
@@ -105,13 +106,8 @@ func (p *program) springKey(s *premortem.Server, key, value string, line int) {
 func (g *merger) springServers(s *serviceCode, run []*program) {
 	var main *premortem.Server
 	for _, p := range run {
-		if p.lang != "java" || len(p.toks) == 0 {
-			continue
-		}
-		for i, t := range p.toks {
-			if t.is("SpringBootApplication") && p.tok(i-1).is("@") && main == nil {
-				main = &premortem.Server{Service: s.node, Pos: p.pos(i), Quote: p.quote(i), Software: "tomcat"}
-			}
+		if p.starts.Set() && main == nil {
+			main = &premortem.Server{Service: s.node, Pos: p.starts.Pos, Quote: p.starts.Value, Software: "tomcat"}
 		}
 	}
 	if main == nil {

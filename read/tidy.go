@@ -46,6 +46,9 @@ func tidy(s *premortem.System) {
 		sorted(&v.Reads, func(a, b premortem.EnvRead) int { return cmp.Or(byPos(a.Pos, b.Pos), cmp.Compare(a.Class, b.Class)) })
 		v.Reads = slices.Compact(v.Reads)
 	}
+	sorted(&s.Samples, func(a, b *premortem.EnvSample) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), byPos(a.Sets[0].Pos, b.Sets[0].Pos))
+	})
 	tidyCode(s)
 	tidyTraffic(s)
 	sorted(&s.Journeys, func(a, b *premortem.Journey) int { return byPos(a.Pos, b.Pos) })

@@ -224,17 +224,21 @@ func (g *merger) guessDockerfile(w *workload) (file, context string) {
 func (g *merger) fits(st *stage, context string) bool {
 	known, hit := 0, 0
 	for _, c := range st.copies {
-		if path.Base(c.from) != "package.json" && !isSource(c.from) {
+		p := path.Join(context, c.from)
+		there := g.d.tree != nil && p != context && path.Ext(c.from) != "" && g.d.tree.has(p)
+		if path.Base(c.from) != "package.json" && !isSource(c.from) && !lockedBeside[path.Base(c.from)] {
 			continue
 		}
 		known++
-		p := path.Join(context, c.from)
-		if g.packages[path.Dir(p)] != nil || g.project.modules[p] != nil {
+		if there || g.packages[path.Dir(p)] != nil || g.project.modules[p] != nil {
 			hit++
 		}
 	}
 	return known == 0 && context != "." || hit > 0
 }
+
+// lockedBeside are manifests of packages that stand at the top of a build's context.
+var lockedBeside = wordSet(`Gemfile Gemfile.lock requirements.txt pyproject.toml poetry.lock uv.lock composer.json composer.lock yarn.lock package-lock.json pnpm-lock.yaml`)
 
 // findDir finds the folder of the code that an image runs.
 func (g *merger) findDir(w *workload) {

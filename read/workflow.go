@@ -34,8 +34,10 @@ func readWorkflow(f File, d *Draft) error {
 	docs, err := parseYAML(f)
 	for _, doc := range docs {
 		flow := openFlow(f, doc)
+		pipelineSample(f, d, field(doc, "env"))
 		for _, job := range entries(field(doc, "jobs")) {
 			readJob(f, d, deref(job.value))
+			pipelineSample(f, d, field(job.value, "env"))
 			flow.job(d, doc, job)
 		}
 		d.flows = append(d.flows, flow)
@@ -65,6 +67,7 @@ func readJob(f File, d *Draft, job *yaml.Node) {
 				addBuild(d, imageBuild{repository: line, dockerfile: text(field(with, "file")), context: text(field(with, "context")), pos: at(f.Path, step), args: args, open: open})
 			}
 		}
+		pipelineSample(f, d, field(step, "env"))
 		if run := field(step, "run"); run != nil {
 			dockerBuilds(f, d, run)
 		}
