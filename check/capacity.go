@@ -131,6 +131,9 @@ func limitOf(sys *premortem.System, n premortem.Node) limit {
 	return l
 }
 
+// ClassMemory is classMemory for what else depends on the size of an instance.
+func ClassMemory(class string) (gib int, ok bool) { return classMemory(class) }
+
 // classMemory returns the nominal memory in GiB of an RDS instance class.
 func classMemory(class string) (int, bool) {
 	parts := strings.Split(class, ".")

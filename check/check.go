@@ -143,6 +143,9 @@ func (c *collection) told() []premortem.Finding {
 func Unknowns(sys *premortem.System, rules []*Rule) []string {
 	sys = ordered(sys)
 	out := []string{}
+	if why, ok := strings.CutPrefix(sys.ProductionWhy, "unknown: "); ok && sys.Production == "" {
+		out = append(out, "which deployment is production? "+why+"; declare production: NAME in premortem.yaml")
+	}
 	for _, r := range rules {
 		if r.Ask != nil {
 			r.Ask(sys, func(s string) { out = append(out, r.ID+": "+s) })

@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/premortem/premortem"
 )
@@ -10,7 +11,6 @@ import (
 var CISecretNotPassed = add(Rule{
 	ID:       "ci-secret-not-passed",
 	Severity: premortem.Down,
-	Certain:  true,
 	Doc: premortem.Doc{
 		Title: "a step of the pipeline uses a variable that its job is not given",
 		Why: `The shell writes nothing where the value should be. The deploy goes through with an
@@ -40,6 +40,7 @@ func ciSecretNotPassed(sys *premortem.System, report func(premortem.Finding)) {
 			continue
 		}
 		if u.Callee != "" {
+			f.Certain = true // both ends are written
 			f.Says = fmt.Sprintf("job %s calls %s without the secret %s that it requires", u.Job, u.Callee, u.Name)
 			f.Evidence = []premortem.Evidence{
 				{Says: "the call does not pass it", Pos: u.Pos, Quote: u.Quote},
@@ -56,6 +57,17 @@ func ciSecretNotPassed(sys *premortem.System, report func(premortem.Finding)) {
 		f.Says = fmt.Sprintf("%s is used by %s, and nothing gives it to that step: the command gets an empty text", u.Name, step)
 		f.Evidence = []premortem.Evidence{{Says: "used here, with no env that provides it", Pos: u.Pos, Quote: u.Quote}}
 		f.Fix = premortem.Fix{Says: fmt.Sprintf("add %s to the env of the step, from secrets or vars", u.Name)}
+		if !secretive(u.Name) && !givenElsewhere(sys, u) {
+			f.Severity = asNote // a tool may have a default for it
+		}
 		report(f)
 	}
+}
+
+// givenElsewhere reports whether another step of the same pipeline is given the
+// variable.
+func givenElsewhere(sys *premortem.System, u *premortem.PipelineUse) bool {
+	return slices.ContainsFunc(sys.Pipeline, func(o *premortem.PipelineUse) bool {
+		return o.Name == u.Name && o.Provided == premortem.Provided && o.Pos.File == u.Pos.File
+	})
 }

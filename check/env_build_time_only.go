@@ -12,7 +12,6 @@ import (
 var EnvBuildTimeOnly = add(Rule{
 	ID:       "env-build-time-only",
 	Severity: premortem.Down,
-	Certain:  true,
 	Doc: premortem.Doc{
 		Title: "production sets at run time what was built into the bundle before",
 		Why: `The bundler replaces the variable by its value while the image is built. What the

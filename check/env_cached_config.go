@@ -12,7 +12,6 @@ import (
 var EnvCachedConfig = add(Rule{
 	ID:       "env-cached-config",
 	Severity: premortem.Down,
-	Certain:  true,
 	Doc: premortem.Doc{
 		Title: "env() is called outside config/, and production caches the configuration",
 		Why: `Once Laravel's configuration is cached, .env is not loaded any more: env() outside

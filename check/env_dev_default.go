@@ -10,13 +10,13 @@ import (
 var EnvDevDefaultInProduction = add(Rule{
 	ID:       "env-dev-default-in-production",
 	Severity: premortem.Down,
-	Certain:  true,
 	Doc: premortem.Doc{
 		Title: "production falls back to a default that only fits a laptop",
 		Why: `The process starts and looks healthy, but talks to localhost, to a sandbox, or
 signs with a key that everybody can read. Nothing says so until users do.`,
 		When: `The code reads a variable with a default for development (localhost, 127.0.0.1,
-example.com, a test key), and no source of production names the variable.`,
+example.com, a test key), and no source of production names the variable. Where no
+other deployment names it either, it is worth a note.`,
 		Silent: `Production provides it; a source cannot be listed; the default is fit for
 production; the service does not run in production.`,
 		Fix: `Provide the variable in production, and make its absence an error when the program
@@ -38,12 +38,16 @@ func envDevDefault(sys *premortem.System, report func(premortem.Finding)) {
 		elsewhere, hidden := providedElsewhere(sys, v)
 		evidence := append(reads(v), lookedAt(svc, v.Name)...)
 		evidence = append(evidence, elsewhere...)
-		report(premortem.Finding{
+		f := premortem.Finding{
 			Node:     v.Service,
 			Subject:  sys.Production + " " + v.Name,
 			Says:     fmt.Sprintf("production does not provide %s, so %s uses its default for development", v.Name, v.Service),
 			Evidence: append(evidence, alsoMissing(sys, same[1:])...),
-			Fix:      provideFix(svc, v.Name, placeholder, hidden || secretive(v.Name)),
-		})
+			Fix:      provideFix(sys, svc, v.Name, placeholder, hidden || secretive(v.Name)),
+		}
+		if f.Certain = corroborated(sys, v); !f.Certain {
+			f.Severity = asNote // the default may belong to a way that production does not go
+		}
+		report(f)
 	}
 }

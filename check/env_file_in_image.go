@@ -41,7 +41,10 @@ func envFileInImage(sys *premortem.System, report func(premortem.Finding)) {
 				{Says: "copies the folder it is in", Pos: b.Copy, Quote: b.Quote},
 				{Says: "the file", Pos: premortem.Pos{File: b.File, Line: 1}},
 			},
-			Fix: premortem.Fix{Says: "add it to .dockerignore"},
+			Fix: premortem.Fix{
+				Says: "keep it out with a .dockerignore in " + b.Context, Safe: true,
+				Edits: []premortem.Edit{{Pos: premortem.Pos{File: path.Join(b.Context, ".dockerignore"), Line: 1}, New: "**/" + path.Base(b.File)}},
+			},
 		}
 		if b.Ignore.Known() {
 			f.Evidence = append(f.Evidence, premortem.Evidence{Says: "lets it through", Pos: b.Ignore})

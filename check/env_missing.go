@@ -149,7 +149,9 @@ func missingVariable(sys *premortem.System, v *premortem.EnvVar, svc *premortem.
 	if f.Certain = corroborated(sys, v); !f.Certain {
 		f.Severity = asNote // code that may never run
 	}
-	f.Fix = provideFix(svc, v.Name, placeholder, hidden || secretive(v.Name))
+	hidden = hidden || secretive(v.Name)
+	f.Fix = provideFix(sys, svc, v.Name, placeholder, hidden)
+	f.Fix = everywhereElse(f.Fix, beside(sys, v, hidden))
 	if near := similar(svc, v.Name); near != nil && !readBy(sys, v.Service, near.Name) {
 		f.Fix = premortem.Fix{
 			Says:  fmt.Sprintf("rename %s to %s in %s: nothing reads it under its present name", near.Name, v.Name, near.Pos.File),
@@ -165,8 +167,8 @@ func readBy(sys *premortem.System, service premortem.Node, name string) bool {
 
 // provideFix adds the variable where it belongs; without a place to put it, it says
 // so in words.
-func provideFix(svc *premortem.Service, name, value string, secret bool) premortem.Fix {
-	to := home(svc, secret)
+func provideFix(sys *premortem.System, svc *premortem.Service, name, value string, secret bool) premortem.Fix {
+	to := home(sys, svc, secret)
 	if to == nil {
 		kind := "environment"
 		if secret {
@@ -175,8 +177,33 @@ func provideFix(svc *premortem.Service, name, value string, secret bool) premort
 		return premortem.Fix{Says: fmt.Sprintf("add %s to the %s of %s in %s before the deploy", name, kind, svc.Node.Name(), svc.Deployment)}
 	}
 	fix := premortem.Fix{Says: fmt.Sprintf("add %s to %s in %s before the deploy", name, to.name, to.file)}
+	if secret && to.name == "environment" {
+		value = "${" + name + ":?}" // Compose takes it from where it runs, or refuses to start
+	}
 	if edit, ok := to.insertion(name, value); ok {
 		fix.Edits = []premortem.Edit{edit}
+	}
+	return fix
+}
+
+// everywhereElse adds edits of other files to a fix, each once, and names the files.
+// A fix without a place in production stays words: the others would hide that.
+func everywhereElse(fix premortem.Fix, edits []premortem.Edit) premortem.Fix {
+	if len(fix.Edits) == 0 {
+		return fix
+	}
+	var files []string
+	for _, e := range edits {
+		if slices.ContainsFunc(fix.Edits, func(have premortem.Edit) bool { return have.Pos == e.Pos }) {
+			continue
+		}
+		fix.Edits = append(fix.Edits, e)
+		if !slices.Contains(files, e.Pos.File) {
+			files = append(files, e.Pos.File)
+		}
+	}
+	if len(files) > 0 {
+		fix.Says = strings.TrimSuffix(fix.Says, " before the deploy") + ", and to " + list(files) + ", before the deploy"
 	}
 	return fix
 }

@@ -12,7 +12,6 @@ import (
 var EnvRefMissingKey = add(Rule{
 	ID:       "env-ref-missing-key",
 	Severity: premortem.Down,
-	Certain:  true,
 	Doc: premortem.Doc{
 		Title: "a workload refers to a key or an object that is not there",
 		Why: `Kubernetes does not start a container whose ConfigMap, Secret or key is missing: the
@@ -64,6 +63,7 @@ func brokenReference(sys *premortem.System, svc *premortem.Service, ref premorte
 		f.Says = fmt.Sprintf("%s %s, which has %s, not this one", svc.Node, says, many(len(ref.Keys), "key"))
 		f.Fix = premortem.Fix{Says: fmt.Sprintf("add %s to %s in %s before the deploy", ref.Key, ref.Object, ref.In.File)}
 	}
+	f.Certain = ref.In.Known() // both ends are written
 	if ref.In.Known() {
 		has := "it has no key"
 		if len(ref.Keys) > 0 {

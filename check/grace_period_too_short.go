@@ -11,7 +11,6 @@ import (
 var GracePeriodTooShort = add(Rule{
 	ID:       "grace-period-too-short",
 	Severity: premortem.Down,
-	Certain:  true,
 	Doc: premortem.Doc{
 		Title: "a stopping process is killed before it has finished",
 		Why: `At each deploy the requests and jobs that still run are cut: users get a 502, jobs start
@@ -89,15 +88,20 @@ func graceFinding(svc *premortem.Service, wait, drain, grace seconds) premortem.
 	}
 	if drain.ok {
 		sum += secondsText(drain.value) + " drain + "
-		evidence = append(evidence, drain.evidence("the server goes on serving after SIGTERM"))
+		evidence = append(evidence, drain.evidence("requests may go on after SIGTERM for"))
 	}
 	sum += fmt.Sprintf("%d s to exit = %s", killMargin, secondsText(need))
 	limit := grace.evidence("killed after")
 	limit.Says += fmt.Sprintf("; %s > %s", sum, secondsText(grace.value))
 	evidence = append(evidence, limit)
+	verb := "needs"
+	if drain.ok {
+		verb = "may need" // a drain ends as soon as the last request does
+	}
 	f := premortem.Finding{
 		Node: svc.Node, Subject: svc.Deployment,
-		Says:     fmt.Sprintf("%s needs %s to stop (%s) and is killed after %s", svc.Node, secondsText(need), sum, secondsText(grace.value)),
+		Certain:  wait.ok || grace.written(), // else both the bound of the drain and the default must hold
+		Says:     fmt.Sprintf("%s %s %s to stop (%s) and is killed after %s", svc.Node, verb, secondsText(need), sum, secondsText(grace.value)),
 		Evidence: evidence,
 		Fix:      premortem.Fix{Says: fmt.Sprintf("give it a grace period of %.0f s, or let it drain for at most %s", need, secondsText(max(0, grace.value-wait.value-killMargin)))},
 	}

@@ -29,8 +29,9 @@ stage or scratch.`,
 })
 
 func imageFloating(sys *premortem.System, report func(premortem.Finding)) {
+	seen := map[premortem.Pos]bool{}
 	for _, img := range sys.Images {
-		if !matters(sys, img) {
+		if !matters(sys, img) || seen[img.Pos] {
 			continue
 		}
 		class := tagClass(img)
@@ -50,6 +51,7 @@ func imageFloating(sys *premortem.System, report func(premortem.Finding)) {
 			f.Fix.Says = fmt.Sprintf("use %s, the version that %s names, with its digest", want, from.Source)
 			f.Fix.Edits = []premortem.Edit{imageEdit(img, want)}
 		}
+		seen[img.Pos] = true // several services may run what this line names
 		disagreement := premortem.Finding{Rule: RuntimeVersionDisagreement.ID, Node: img.Service, Subject: languageOf(img.Ref)}
 		f.Because = disagreement.Key()
 		report(f)

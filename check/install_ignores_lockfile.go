@@ -50,7 +50,7 @@ func installIgnoresLockfile(sys *premortem.System, report func(premortem.Finding
 			f.Fix = premortem.Fix{Says: "copy " + lock + " before the install"}
 		default:
 			frozen := frozenForm(in)
-			f.Says = fmt.Sprintf("%s installs what fits %s today, not what %s says", orImage(in.Service, in.Pos.File), manifestOf(in.Tool), lock)
+			f.Says = fmt.Sprintf("%s may install what fits %s today, not what %s says: where they differ, nothing fails", orImage(in.Service, in.Pos.File), manifestOf(in.Tool), lock)
 			f.Fix = premortem.Fix{Says: "use " + frozen.New, Edits: []premortem.Edit{frozen}, Safe: true}
 			if frozen.Old == "" {
 				f.Fix = premortem.Fix{Says: frozen.New}

@@ -11,7 +11,7 @@ import (
 var LogWithoutContext = add(Rule{
 	ID:       "log-without-context",
 	Severity: premortem.Note,
-	Certain:  true,
+	Pedantic: true,
 	Doc: premortem.Doc{
 		Title: "log lines of requests do not say which user, route or request they belong to",
 		Why: `At night nobody can tell which user met the error, which request it belongs to, or

@@ -38,7 +38,7 @@ func missingAwait(sys *premortem.System, report func(premortem.Finding)) {
 			what = "the work goes on before it is done, and its error is lost"
 			severity = premortem.Loss
 		}
-		called := callIn(q.Quote)
+		called := q.Call
 		if called == "" {
 			called = strings.TrimSpace(q.Op + " " + q.Table)
 		}
@@ -48,7 +48,7 @@ func missingAwait(sys *premortem.System, report func(premortem.Finding)) {
 			Severity: severity,
 			Says:     fmt.Sprintf("%s does not await %s: %s", caller(sys, q), called, what),
 			Evidence: []premortem.Evidence{{Says: "a promise, not its value", Pos: q.Pos, Quote: q.Quote}},
-			Fix:      premortem.Fix{Says: "put await before the call, and async before the function around it", Edits: awaitEdits(q)},
+			Fix:      awaited(q),
 		}
 		if r := routeAt(sys, q.Pos); r != nil {
 			f.Evidence = append(f.Evidence, premortem.Evidence{Says: "in the handler of " + r.Name(), Pos: r.Pos})
@@ -74,22 +74,30 @@ func callIn(quote string) string {
 	return strings.TrimSuffix(calls.FindString(quote), "(")
 }
 
-// awaitEdits awaits the first call of the line. A call whose result is used at once
-// is wrapped, as await binds weaker than a dot.
-func awaitEdits(q *premortem.Query) []premortem.Edit {
-	at := calls.FindStringIndex(q.Quote)
-	if at == nil {
-		return nil
+// awaited puts await before the call. A call whose result is used at once is wrapped,
+// as await binds weaker than a dot. It is safe where the function is async already and
+// the line holds the whole call.
+func awaited(q *premortem.Query) premortem.Fix {
+	fix := premortem.Fix{Says: "put await before the call, and async before the function around it"}
+	if q.Async {
+		fix.Says = "put await before the call"
 	}
-	old := q.Quote[at[0]:at[1]]
+	old := q.Call + "("
+	at := strings.Index(q.Quote, old)
+	if q.Call == "" || at < 0 || strings.Count(q.Quote, old) != 1 || strings.Contains(q.Quote, "…") {
+		return fix
+	}
 	edit := premortem.Edit{Pos: q.Pos, Old: old, New: "await " + old}
-	rest := q.Quote[at[1]:]
+	rest := q.Quote[at+len(old):]
 	end := closing(rest)
+	fix.Safe = q.Async && end >= 0
 	if end >= 0 && end+1 < len(rest) && strings.ContainsRune(".[?!", rune(rest[end+1])) {
 		whole := old + rest[:end+1]
 		edit.Old, edit.New = whole, "(await "+whole+")"
+		fix.Safe = fix.Safe && at > 0 && !strings.Contains(q.Quote, "***")
 	}
-	return []premortem.Edit{edit}
+	fix.Edits = []premortem.Edit{edit}
+	return fix
 }
 
 // closing returns the index of the parenthesis that closes a call whose arguments

@@ -233,7 +233,8 @@ func plantDropped(sys *premortem.System, _ Line) []Mutation {
 func plantLocked(sys *premortem.System, _ Line) []Mutation {
 	var out []Mutation
 	for _, t := range sys.Tables {
-		if sizeOf(sys, t.Name).large() && len(t.Columns) > 0 {
+		sz := sizeOf(sys, t.Name)
+		if sz.large() && len(t.Columns) > 0 && (!sz.rows.Set() || holdTime(builds, sz.rows.Value) >= briefly) {
 			out = append(out, Mutation{
 				Says: "indexed " + t.Name + " without CONCURRENTLY", Pos: t.Pos, Subject: t.Name,
 				Edits: appended(sys, "CREATE INDEX "+t.Name+"_self_test ON "+t.Name+" ("+t.Columns[len(t.Columns)-1].Name+");\n"),

@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/premortem/premortem"
 )
@@ -41,6 +42,14 @@ func nPlusOne(sys *premortem.System, report func(premortem.Finding)) {
 			Subject: subjectOf(sys, q, what),
 			Says:    fmt.Sprintf("%s queries %s once for each row of its list: n rows make n + 1 queries", caller(sys, q), on),
 			Fix:     premortem.Fix{Says: fmt.Sprintf("load %s with the first query (include, join), or all at once with IN", on)},
+		}
+		writes := !slices.ContainsFunc(same, func(q *premortem.Query) bool {
+			return q.Op != "insert" && q.Op != "update" && q.Op != "delete" && q.Op != "upsert"
+		})
+		if writes {
+			f.Says = fmt.Sprintf("%s writes to %s once for each row of its list", caller(sys, q), on)
+			f.Fix.Says = fmt.Sprintf("write the rows of %s with one statement", on)
+			f.Severity = asNote // seldom on the way of a reader
 		}
 		if len(same) > 1 {
 			f.Says = fmt.Sprintf("%s sends %d queries for each row of its list: n rows make %dn + 1 queries", caller(sys, q), len(same), len(same))

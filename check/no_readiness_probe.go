@@ -30,7 +30,7 @@ func noReadinessProbe(sys *premortem.System, report func(premortem.Finding)) {
 		return
 	}
 	for _, svc := range production(sys) {
-		if svc.Job || svc.Schedule.Set() || svc.Strategy.Value == "Recreate" || svc.Health.Set() || len(svc.Ports) == 0 {
+		if svc.Job || svc.Schedule.Set() || svc.Strategy.Value == "Recreate" || len(svc.Ports) == 0 {
 			continue
 		}
 		reached, users := userFacing(sys, svc)

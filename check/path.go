@@ -29,12 +29,40 @@ func balancersOf(sys *premortem.System, n premortem.Node) []*premortem.Balancer 
 func serversOf(sys *premortem.System, n premortem.Node) []*premortem.Server {
 	var out []*premortem.Server
 	for _, v := range sys.Servers {
-		if v.Service == n {
+		if v.Service == n && !(v.Port.Set() && v.Port.Value == 0) && !besides(sys, v) {
 			out = append(out, v)
 		}
 	}
 	return out
 }
+
+// besides reports a server in a package of a workspace that nothing says the service
+// to start: the image may hold it and run another.
+func besides(sys *premortem.System, v *premortem.Server) bool {
+	var in string
+	for _, svc := range sys.Services {
+		if svc.Node != v.Service {
+			continue
+		}
+		rest, ok := strings.CutPrefix(v.Pos.File, strings.TrimPrefix(svc.Dir+"/", "./"))
+		if svc.Dir == "" || !ok {
+			continue
+		}
+		parts := strings.Split(rest, "/")
+		if len(parts) < 3 || !workspaces[parts[0]] {
+			return false
+		}
+		in = parts[1]
+		started := strings.Join(svc.Command.Value, " ") + " " + svc.Start.Quote + " " + svc.Start.Runs.Value + " " + svc.Dockerfile + " " + svc.Node.Name() + " " + svc.Image.Value
+		if strings.Contains(started, in) {
+			return false
+		}
+	}
+	return in != ""
+}
+
+// workspaces are folders that hold packages of several programs.
+var workspaces = map[string]bool{"packages": true, "apps": true, "libs": true, "services": true, "modules": true}
 
 // software names the row of defaults of a balancer: what read found, else what its
 // kind says.

@@ -33,7 +33,7 @@ front of the database, or raise max_connections and pay its memory.`,
 func poolExceedsDatabase(sys *premortem.System, report func(premortem.Finding)) {
 	for _, d := range demands(sys) {
 		if d.limit.known && d.total() > d.limit.free() {
-			report(d.finding())
+			report(d.finding(sys))
 		}
 	}
 }
@@ -71,7 +71,7 @@ func demands(sys *premortem.System) []*demand {
 		seen[st.Node] = true
 		d := &demand{store: st.Node, limit: limitOf(sys, st.Node), pooler: pooler}
 		if pooler != nil {
-			d.limit = clientsOf(pooler)
+			d.limit = clientsOf(sys, pooler)
 		}
 		for _, dep := range sys.Into(st.Node) {
 			if svc := inProduction(sys, dep.From); svc != nil {
@@ -98,13 +98,23 @@ func poolerOf(sys *premortem.System) *premortem.Service {
 }
 
 // clientsOf is how many connections a pooler takes from its clients: what its
-// environment says, else PgBouncer's default. It reserves none. Others than PgBouncer
-// are not known.
-func clientsOf(pooler *premortem.Service) limit {
+// configuration or its environment says, else PgBouncer's default. It reserves none.
+// Others than PgBouncer are not known.
+func clientsOf(sys *premortem.System, pooler *premortem.Service) limit {
 	if !strings.Contains(string(pooler.Node)+" "+pooler.Image.Value, "pgbouncer") {
 		return limit{}
 	}
-	replicas := max(1, pooler.Replicas.Value)
+	replicas, blind := max(1, pooler.Replicas.Value), false
+	for _, p := range sys.Poolers {
+		if p.Deployment != pooler.Deployment || p.Software != "pgbouncer" {
+			continue
+		}
+		blind = !p.Mode.Set() && !p.PoolSize.Set() && !p.MaxServer.Set() // its file is somewhere else
+		if p.MaxClients.Set() {
+			return limit{max: p.MaxClients.Value * replicas, known: true, evidence: []premortem.Evidence{{
+				Says: fmt.Sprintf("PgBouncer takes %s clients, in %s", count(p.MaxClients.Value), many(replicas, "process")), Pos: p.MaxClients.Pos}}}
+		}
+	}
 	for i := range pooler.Provides {
 		set := &pooler.Provides[i]
 		if name := strings.TrimPrefix(set.Name, "PGBOUNCER_"); name != "MAX_CLIENT_CONN" {
@@ -116,7 +126,7 @@ func clientsOf(pooler *premortem.Service) limit {
 	}
 	k, ok := Default("pgbouncer", "", "max_client_conn")
 	n, isNumber := k.Number()
-	if !ok || !isNumber || len(pooler.Opaque) > 0 {
+	if !ok || !isNumber || blind || len(pooler.Opaque) > 0 {
 		return limit{}
 	}
 	return limit{max: int(n) * replicas, known: true, evidence: []premortem.Evidence{{
@@ -193,7 +203,7 @@ func plainNumber(set *premortem.EnvSet) (int, bool) {
 	return n, err == nil && n > 0
 }
 
-func (d *demand) finding() premortem.Finding {
+func (d *demand) finding(sys *premortem.System) premortem.Finding {
 	var sums []string
 	var evidence []premortem.Evidence
 	node := d.parts[0].svc.Node
@@ -228,12 +238,12 @@ func (d *demand) finding() premortem.Finding {
 		Subject:  string(d.store),
 		Says:     fmt.Sprintf("%s may get %s connections and accepts %s: %s = %s > %s", d.store, count(d.total()), count(d.limit.free()), strings.Join(sums, " + "), count(d.total()), d.limit),
 		Evidence: evidence,
-		Fix:      d.fix(),
+		Fix:      d.fix(sys),
 	}
 }
 
 // fix shrinks the pool of the service that asks for most to the largest that fits.
-func (d *demand) fix() premortem.Fix {
+func (d *demand) fix(sys *premortem.System) premortem.Fix {
 	big := d.parts[0]
 	for _, p := range d.parts[1:] {
 		if p.total() > big.total() {
@@ -257,7 +267,7 @@ func (d *demand) fix() premortem.Fix {
 	fix.Try = &premortem.Try{Env: map[string]string{name: strconv.Itoa(fits)}, Node: big.svc.Node}
 	if big.set != nil {
 		fix.Edits = []premortem.Edit{{Pos: big.set.Pos, Old: big.set.Value, New: strconv.Itoa(fits)}}
-	} else if to := home(big.svc, false); to != nil {
+	} else if to := home(sys, big.svc, false); to != nil {
 		if edit, ok := to.insertion(name, strconv.Itoa(fits)); ok {
 			fix.Edits = []premortem.Edit{edit}
 		}

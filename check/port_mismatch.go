@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"path"
 	"strconv"
 	"strings"
 
@@ -32,7 +33,7 @@ containerPort alone are documentation.`,
 
 func portMismatch(sys *premortem.System, report func(premortem.Finding)) {
 	for _, svc := range production(sys) {
-		lostName(svc, report)
+		lostName(sys, svc, report)
 		servers := serversOf(sys, svc.Node)
 		if len(servers) == 0 || svc.Static {
 			continue
@@ -56,7 +57,7 @@ func portMismatch(sys *premortem.System, report func(premortem.Finding)) {
 			continue
 		}
 		f := premortem.Finding{
-			Node: svc.Node, Subject: svc.Deployment, Certain: true,
+			Node: svc.Node, Subject: svc.Deployment,
 			Fix: premortem.Fix{Says: "use one port in all these places"},
 		}
 		var own int
@@ -94,9 +95,9 @@ func heardQuote(h heardPort) string {
 
 // lostName reports a port that is written as a name which no container of the workload
 // has. A number may lead to a port that nobody declares; a name cannot.
-func lostName(svc *premortem.Service, report func(premortem.Finding)) {
+func lostName(sys *premortem.System, svc *premortem.Service, report func(premortem.Finding)) {
 	for _, h := range svc.Hops {
-		if h.Lost == "" || h.Target.Set() || h.Owner != "" || h.Kind != "service" {
+		if h.Lost == "" || h.Target.Set() || h.Owner != "" || h.Kind != "service" || reachesOther(sys, svc, h) {
 			continue
 		}
 		if _, err := strconv.Atoi(h.Port.Value); err == nil {
@@ -112,6 +113,24 @@ func lostName(svc *premortem.Service, report func(premortem.Finding)) {
 			Fix: premortem.Fix{Says: "give the container's port that name, or send to its number"},
 		})
 	}
+}
+
+// reachesOther reports whether another workload has the port: a Service whose selector
+// takes in more than it means sends nothing to those without it.
+func reachesOther(sys *premortem.System, svc *premortem.Service, h premortem.Hop) bool {
+	for _, u := range sys.Unread {
+		if path.Dir(u.Pos.File) == path.Dir(h.Port.Pos.File) && strings.HasSuffix(path.Dir(u.Pos.File), "templates") {
+			return true // what could not be rendered may have it
+		}
+	}
+	for _, other := range sys.ServicesOf(svc.Deployment) {
+		for _, o := range other.Hops {
+			if other.Node != svc.Node && o.Kind == h.Kind && o.Name == h.Name && o.Port.Value == h.Port.Value && o.Target.Set() {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // heardPorts returns the port on which a service listens. It answers only for one
@@ -206,7 +225,7 @@ func loopback(sys *premortem.System, svc *premortem.Service, servers []*premorte
 
 func loopbackFinding(svc *premortem.Service, s *premortem.Server) premortem.Finding {
 	return premortem.Finding{
-		Node: svc.Node, Subject: svc.Deployment, Certain: true,
+		Node: svc.Node, Subject: svc.Deployment,
 		Says: fmt.Sprintf("%s listens on %s, which only its own container can reach", svc.Node, s.Host.Value),
 		Evidence: []premortem.Evidence{
 			siteText("binds "+s.Host.Value, s.Host.Pos, s.Quote),

@@ -11,7 +11,6 @@ import (
 var ProbePathUnknown = add(Rule{
 	ID:       "probe-path-unknown",
 	Severity: premortem.Down,
-	Certain:  true,
 	Doc: premortem.Doc{
 		Title: "a health check asks for a path that the service does not answer",
 		Why: `A readiness probe that gets 404 keeps the new pods out of service and the rollout stops;

@@ -3,6 +3,7 @@ package check
 import (
 	"fmt"
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -99,16 +100,34 @@ func (s size) evidence(table string) premortem.Evidence {
 // served reports whether a query may run for a user: it is not part of a test, a
 // migration, a seed or a script.
 func served(q *premortem.Query) bool {
+	above := ""
 	for _, part := range strings.Split(path.Dir(q.Pos.File), "/") {
-		switch strings.Trim(strings.ToLower(part), "_") {
-		case "test", "tests", "spec", "specs", "e2e", "fixtures", "migrations", "migrate", "seed", "seeds",
-			"seeders", "scripts", "bin", "tools", "examples", "node_modules", "vendor":
+		part = strings.Trim(strings.ToLower(part), "_")
+		switch part {
+		case "test", "tests", "spec", "specs", "e2e", "fixtures", "migrations", "migrate", "migration", "data_migrations",
+			"data_migrate", "seed", "seeds", "seeders", "scripts", "bin", "tools", "examples", "node_modules", "vendor":
+			return false
+		case "commands": // of Django and Laravel: a person runs them
+			if above == "management" || above == "console" {
+				return false
+			}
+		case "data": // Rails: changes of rows that run once
+			if above == "db" {
+				return false
+			}
+		}
+		if strings.HasPrefix(part, "test-") || strings.HasPrefix(part, "tests-") {
 			return false
 		}
+		above = part
 	}
 	name := path.Base(q.Pos.File)
-	return !strings.Contains(name, ".test.") && !strings.Contains(name, ".spec.") && !strings.HasSuffix(name, "_test.go")
+	return !strings.Contains(name, ".test.") && !strings.Contains(name, ".spec.") && !strings.HasSuffix(name, "_test.go") &&
+		!madeUp.MatchString(strings.ToLower(name))
 }
+
+// madeUp finds files that fill a database with rows nobody entered.
+var madeUp = regexp.MustCompile(`(?:^|[_.-])(?:random|fake|dummy|mock|sample|seed|test|demo)_?-?data(?:[_.-]|$)|^seed(?:s|er)?\.|populate_?db|[_-]seed(?:s|er)?\.`)
 
 // routeAt returns the route whose handler holds the position, nil if none is known.
 func routeAt(sys *premortem.System, p premortem.Pos) *premortem.Route {

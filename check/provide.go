@@ -1,8 +1,7 @@
 package check
 
 import (
-	"path"
-	"slices"
+	"encoding/base64"
 	"strings"
 
 	"github.com/premortem/premortem"
@@ -12,9 +11,7 @@ import (
 type source struct {
 	name string // "configmap api-config"
 	file string
-	// workload is the file that describes the container, which may hold references.
-	workload string
-	sets     []premortem.EnvSet
+	sets []premortem.EnvSet
 }
 
 // sourcesOf groups what a workload is given by source and file, in the order in
@@ -29,7 +26,7 @@ func sourcesOf(svc *premortem.Service) []*source {
 			}
 		}
 		if home == nil {
-			home = &source{name: set.Source, file: set.Pos.File, workload: svc.Pos.File}
+			home = &source{name: set.Source, file: set.Pos.File}
 			out = append(out, home)
 		}
 		home.sets = append(home.sets, set)
@@ -51,78 +48,51 @@ func (s *source) pos() premortem.Pos {
 // secret reports whether values of this source are kept out of sight.
 func (s *source) secret() bool { return strings.HasPrefix(s.name, "secret ") }
 
-// line writes a variable in the syntax of the source's file, "" when that syntax
-// or its indentation is not known.
-func (s *source) line(name, value string) string {
-	base := path.Base(s.file)
-	switch {
-	case strings.HasPrefix(base, "kustomization."):
-		return ""
-	case strings.Contains(base, ".env") || strings.HasPrefix(s.name, "env_file ") || strings.HasSuffix(base, ".properties"):
-		return name + "=" + value
-	case !strings.HasSuffix(base, ".yaml") && !strings.HasSuffix(base, ".yml"):
-		return ""
-	case (s.secret() || strings.HasPrefix(s.name, "configmap ")) && s.mapping():
-		return "  " + name + `: "` + value + `"`
-	}
-	return ""
-}
-
-// mapping reports whether the variables stand in the map of a ConfigMap or Secret,
-// where a line is a key. They may also be references in a container's env list, one
-// every few lines, or the keys of a sealed or an external secret, whose values
-// nobody could read and hash.
-func (s *source) mapping() bool {
-	lines := make([]int, 0, len(s.sets))
-	for _, set := range s.sets {
-		if set.Hash == "" && !set.Empty {
-			return false
-		}
-		lines = append(lines, set.Pos.Line)
-	}
-	slices.Sort(lines)
-	for i := 1; i < len(lines); i++ {
-		if lines[i] == lines[i-1]+1 {
-			return true
+// extends returns the variable beside which the source's file takes another one, nil
+// where its lines do not tell how.
+func (s *source) extends() *premortem.EnvSet {
+	var last *premortem.EnvSet
+	for i := range s.sets {
+		if set := &s.sets[i]; set.Entry != "" && set.Pos.Line > 0 && (last == nil || set.Pos.Line > last.Pos.Line) {
+			last = set
 		}
 	}
-	return len(lines) == 1 && s.file != s.workload
+	return last
 }
 
 // insertion returns the edit that adds a variable to the source. The line goes
 // after the last one when that holds one plain word, else before it: the end of a
 // folded or hidden value cannot be told.
 func (s *source) insertion(name, value string) (premortem.Edit, bool) {
-	text := s.line(name, value)
-	last := s.sets[0]
-	for _, set := range s.sets[1:] {
-		if set.Pos.Line == last.Pos.Line {
-			return premortem.Edit{}, false // a map on one line
-		}
-		if set.Pos.Line > last.Pos.Line {
-			last = set
-		}
-	}
-	if text == "" || !last.Pos.Known() || last.Pos.Line == 0 {
+	last := s.extends()
+	if last == nil {
 		return premortem.Edit{}, false
 	}
 	at := last.Pos
-	if last.Plain && !strings.ContainsAny(last.Value, " \t\n") {
+	if last.Plain && !strings.ContainsAny(last.Value, " \t\n") && !strings.Contains(last.Entry, "\n") {
 		at.Line++
 	}
-	return premortem.Edit{Pos: at, New: text}, true
+	return premortem.Edit{Pos: at, New: entry(last, name, value)}, true
+}
+
+// entry fills the form of a variable's neighbour.
+func entry(beside *premortem.EnvSet, name, value string) string {
+	return strings.NewReplacer("{name}", name, "{value}", value,
+		"{base64}", base64.StdEncoding.EncodeToString([]byte(value))).Replace(beside.Entry)
 }
 
 // home chooses the source that a new variable belongs to: a secret goes to a
-// secret and nowhere else, plain configuration to a ConfigMap if there is one.
-func home(svc *premortem.Service, secret bool) *source {
+// secret and nowhere else, plain configuration to a ConfigMap if there is one. In
+// Compose it goes to whatever there is, as a reference to what runs Compose.
+func home(sys *premortem.System, svc *premortem.Service, secret bool) *source {
+	compose := kindOf(sys, svc.Deployment) == "compose"
 	var plain, hidden *source
 	for _, s := range sourcesOf(svc) {
-		if s.line("X", "") == "" {
+		if s.extends() == nil {
 			continue
 		}
 		switch {
-		case s.secret() && hidden == nil:
+		case (s.secret() || compose) && hidden == nil:
 			hidden = s
 		case !s.secret() && plain == nil:
 			plain = s
@@ -132,6 +102,50 @@ func home(svc *premortem.Service, secret bool) *source {
 		return hidden
 	}
 	return plain
+}
+
+// beside are the edits that name a variable in the other places which the change
+// that brings it has to touch: the other deployments of the service that are known
+// to lack it, and the example files and pipelines that list what it reads.
+func beside(sys *premortem.System, v *premortem.EnvVar, secret bool) []premortem.Edit {
+	var out []premortem.Edit
+	for _, svc := range sys.Services {
+		if svc.Node != v.Service || svc.Deployment == sys.Production || kindOf(sys, svc.Deployment) == "package" {
+			continue
+		}
+		if p, _ := sys.Provision(svc.Deployment, svc.Node, v.Name); p == premortem.Missing {
+			out = append(out, provideFix(sys, svc, v.Name, placeholder, secret).Edits...)
+		}
+	}
+	for _, sample := range sys.Samples {
+		if !lists(sys, v, sample) {
+			continue
+		}
+		s := &source{name: sample.Kind, file: sample.File, sets: sample.Sets}
+		value := placeholder
+		if sample.Kind == "pipeline" && secret && strings.HasPrefix(sample.File, ".github/") {
+			value = "${{ secrets." + v.Name + " }}"
+		}
+		if e, ok := s.insertion(v.Name, value); ok {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// lists reports whether a sample is a list of what the service reads that lacks the
+// variable: at least two names of it, or all that there are.
+func lists(sys *premortem.System, v *premortem.EnvVar, sample *premortem.EnvSample) bool {
+	known := 0
+	for _, set := range sample.Sets {
+		if set.Name == v.Name {
+			return false
+		}
+		if !customary(set.Name) && readBy(sys, v.Service, set.Name) {
+			known++
+		}
+	}
+	return known >= min(2, len(sample.Sets))
 }
 
 // secretive reports whether a variable's name says that its value opens something.

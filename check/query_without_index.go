@@ -157,7 +157,7 @@ func shared(t *premortem.Table, expr string) bool {
 		return false
 	}
 	def := strings.ToLower(c.Default)
-	return strings.HasPrefix(c.Type, "bool") || (def != "" && def != "null" && !strings.Contains(def, "(") &&
+	return strings.HasPrefix(c.Type, "bool") || (def != "" && def != "null" && def != "identity" && !strings.Contains(def, "(") &&
 		!strings.HasPrefix(def, "current_") && !strings.HasPrefix(def, "local"))
 }
 

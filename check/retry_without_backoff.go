@@ -37,6 +37,9 @@ func retryWithoutBackoff(sys *premortem.System, report func(premortem.Finding)) 
 		if r.Attempts.Set() && r.Attempts.Value < 3 && (!r.Writes || r.Keyed) {
 			continue
 		}
+		if r.Bounded && !r.Attempts.Set() && (!r.Writes || r.Keyed) {
+			continue // nobody knows how often
+		}
 		hasty := !r.Backoff && (!r.Wait.Set() || r.Wait.Value < shortWait)
 		unkeyed := r.Writes && !r.Keyed
 		f := premortem.Finding{
@@ -52,7 +55,7 @@ func retryWithoutBackoff(sys *premortem.System, report func(premortem.Finding)) 
 		}
 		layers(sys, r, &f)
 		switch {
-		case hasty && (!r.Attempts.Set() || r.Attempts.Value >= 3):
+		case hasty && !r.Bounded && (!r.Attempts.Set() || r.Attempts.Value >= 3):
 			f.Says = fmt.Sprintf("%s tries %s again %s: an outage there gets %s the traffic", r.Service, tried(r), waitText(r), timesText(r))
 			if unkeyed {
 				f.Says += ", and what it changes may happen twice"
@@ -61,7 +64,7 @@ func retryWithoutBackoff(sys *premortem.System, report func(premortem.Finding)) 
 			f.Says = fmt.Sprintf("%s repeats a write to %s without an idempotency key: an answer that was lost makes it happen twice", r.Service, tried(r))
 			f.Fix.Says = "send the same idempotency key with each attempt"
 			f.Severity, f.Certain = premortem.Slow, false
-		case !r.Attempts.Set() && !r.Backoff:
+		case !r.Attempts.Set() && !r.Bounded && !r.Backoff:
 			f.Says = fmt.Sprintf("%s tries %s again without an end, each time after the same wait", r.Service, tried(r))
 			f.Severity = asNote
 		case r.Attempts.Value > 3 && (!r.Backoff || !r.Jitter):
@@ -82,7 +85,10 @@ func tried(r *premortem.Retry) string {
 }
 
 func attemptsText(r *premortem.Retry) string {
-	if !r.Attempts.Set() {
+	switch {
+	case r.Bounded && !r.Attempts.Set():
+		return "tries again"
+	case !r.Attempts.Set():
 		return "tries again without an end"
 	}
 	return fmt.Sprintf("tries up to %d times", r.Attempts.Value)

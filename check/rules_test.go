@@ -155,7 +155,8 @@ func tree(t *testing.T, arc *txtar.Archive) fs.FS {
 }
 
 // checkFix applies the finding's edits, reads the repository again and expects that
-// this finding is gone.
+// this finding is gone, that the rule says nothing new and that every file is still
+// understood.
 func checkFix(t *testing.T, arc *txtar.Archive, r *Rule, f premortem.Finding) {
 	t.Helper()
 	if len(f.Fix.Edits) == 0 {
@@ -166,10 +167,19 @@ func checkFix(t *testing.T, arc *txtar.Archive, r *Rule, f premortem.Finding) {
 		t.Errorf("%s: %v", f.Key(), err)
 		return
 	}
+	had := map[string]bool{}
+	for _, f := range findings(t, arc, r) {
+		had[f.Key()] = true
+	}
 	for _, again := range findings(t, fixed, r) {
 		if again.Key() == f.Key() {
 			t.Errorf("%s: its fix does not make it disappear: %+v", f.Key(), f.Fix.Edits)
+		} else if !had[again.Key()] {
+			t.Errorf("%s: its fix makes %s: %+v", f.Key(), again.Key(), f.Fix.Edits)
 		}
+	}
+	if was, is := systemOf(t, arc).Unread, systemOf(t, fixed).Unread; len(is) > len(was) {
+		t.Errorf("%s: after its fix a file cannot be read: %+v", f.Key(), is)
 	}
 }
 

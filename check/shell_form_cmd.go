@@ -48,7 +48,7 @@ func shellFormCmd(sys *premortem.System, report func(premortem.Finding)) {
 			f.Severity = asNote
 			f.Fix.Says = "write the command as a list"
 			if list, ok := execForm(st.Quote); ok {
-				f.Fix.Edits = []premortem.Edit{{Pos: st.Pos, Old: st.Quote, New: list}}
+				f.Fix.Edits, f.Fix.Safe = []premortem.Edit{{Pos: st.Pos, Old: st.Quote, New: list}}, true
 			}
 		default:
 			f.Says = fmt.Sprintf("%s is started by %s, which stands between it and SIGTERM", svc.Node, st.Script)
