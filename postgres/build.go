@@ -230,6 +230,12 @@ func (b *builder) pick(which int, parent *tableRows, nullable bool) (func(int64)
 		s := newShuffle(key, n)
 		return func(row int64) int64 { return low + s.of(row-first) }, 0, nil
 	}
+	if pick, share := b.pointed(which, parent, low, n); pick != nil {
+		if !nullable {
+			share = 0
+		}
+		return pick, share, nil
+	}
 	share := 0.0
 	if nullable {
 		share = 0.1
@@ -237,6 +243,9 @@ func (b *builder) pick(which int, parent *tableRows, nullable bool) (func(int64)
 	if parent == b.t {
 		if nullable {
 			share = 0.2
+			if st := b.stats(f.Columns[0]); st != nil {
+				share = float64(st.NullFraction)
+			}
 		}
 		return func(row int64) int64 { return skewed(noise(key, row), max(row, 1)) }, share, nil
 	}
@@ -275,7 +284,7 @@ func (b *builder) neighbours() error {
 			continue
 		}
 		parent, column := b.neighbour(c)
-		if parent == nil || parent.total == 0 {
+		if parent == nil || parent.total == 0 || b.stats(c.Name) != nil {
 			continue
 		}
 		low, n := parent.pointable()

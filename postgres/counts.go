@@ -19,6 +19,7 @@ func (r *Rows) counts() {
 	for name, n := range r.options.Rows {
 		declared[strings.TrimPrefix(name, "public.")] = n
 	}
+	r.profiled(declared)
 	largest := int64(0)
 	for _, t := range r.schema.Tables {
 		if t.Leaf || slices.Contains(journals, strings.ToLower(t.Local)) {

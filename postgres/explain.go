@@ -35,8 +35,10 @@ func Explain(ctx context.Context, dsn, sql string, args []any, analyze bool) (pr
 		if err != nil {
 			return err
 		}
-		plan, err = e.plan(ctx, root)
-		return err
+		if plan, err = e.plan(ctx, root); err != nil {
+			return err
+		}
+		return e.hazards(ctx, sql, args, root, &plan)
 	})
 	if err != nil {
 		return premortem.Plan{}, fmt.Errorf("explain a statement: %w", err)
@@ -73,9 +75,10 @@ func (e *explainer) exec(ctx context.Context, sql string) error {
 
 // answer is EXPLAIN's JSON.
 type answer struct {
-	Plan node
-	Time float64 `json:"Execution Time"` // milliseconds
-	ran  bool
+	Plan     node
+	Time     float64       `json:"Execution Time"` // milliseconds
+	Triggers []triggerNode `json:"Triggers"`
+	ran      bool
 }
 
 // node is one node of a plan.
@@ -85,6 +88,10 @@ type node struct {
 	Join       string   `json:"Join Type"`
 	Strategy   string   `json:"Strategy"`
 	Parallel   bool     `json:"Parallel Aware"`
+	Partial    string   `json:"Partial Mode"`
+	Direction  string   `json:"Scan Direction"`
+	Workers    int      `json:"Workers Planned"`
+	Output     []string `json:"Output"` // only when it was asked for
 	Relation   string   `json:"Relation Name"`
 	Alias      string   `json:"Alias"`
 	Index      string   `json:"Index Name"`
@@ -107,6 +114,9 @@ type node struct {
 	SpaceType  string   `json:"Sort Space Type"`
 	GroupKey   []string `json:"Group Key"`
 	Batches    int      `json:"Hash Batches"`
+	SpaceUsed  int64    `json:"Sort Space Used"` // kB
+	Disk       int64    `json:"Disk Usage"`      // kB, of an aggregate
+	TempOut    int64    `json:"Temp Written Blocks"`
 	Plans      []node   `json:"Plans"`
 }
 
@@ -119,16 +129,36 @@ func (n *node) walk(visit func(*node)) {
 }
 
 func (e *explainer) explain(ctx context.Context, sql string, args []any, analyze bool) (*answer, error) {
+	raw, ran, err := e.ask(ctx, sql, args, analyze, "")
+	if err != nil {
+		return nil, err
+	}
+	return readAnswer(raw, ran)
+}
+
+// readAnswer reads EXPLAIN's JSON.
+func readAnswer(raw []byte, ran bool) (*answer, error) {
+	var answers []answer
+	if err := json.Unmarshal(raw, &answers); err != nil || len(answers) != 1 {
+		return nil, fmt.Errorf("read EXPLAIN's answer: %w", err)
+	}
+	answers[0].ran = ran
+	return &answers[0], nil
+}
+
+// ask returns EXPLAIN's JSON, with more options such as ", VERBOSE", and whether the
+// statement was executed.
+func (e *explainer) ask(ctx context.Context, sql string, args []any, analyze bool, more string) (raw []byte, ran bool, err error) {
 	statements := split(sql)
 	if len(statements) != 1 {
-		return nil, fmt.Errorf("%d statements were given, want one", len(statements))
+		return nil, false, fmt.Errorf("%d statements were given, want one", len(statements))
 	}
 	sql = statements[0].text
 	params := parameters(sql)
 	if len(args) < params {
 		analyze = false
 	}
-	options := "FORMAT JSON"
+	options := "FORMAT JSON" + more
 	if analyze {
 		options += ", ANALYZE, BUFFERS, TIMING OFF"
 	}
@@ -137,24 +167,18 @@ func (e *explainer) explain(ctx context.Context, sql string, args []any, analyze
 	case len(args) < params && e.major >= 16:
 		options += ", GENERIC_PLAN"
 	default:
-		var err error
 		if sql, err = e.prepare(ctx, sql, params, args); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 	}
 	results, err := e.c.PgConn().Exec(ctx, "EXPLAIN ("+options+") "+sql).ReadAll()
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if len(results) != 1 || len(results[0].Rows) != 1 {
-		return nil, errors.New("EXPLAIN gave no single answer")
+		return nil, false, errors.New("EXPLAIN gave no single answer")
 	}
-	var answers []answer
-	if err := json.Unmarshal(results[0].Rows[0][0], &answers); err != nil || len(answers) != 1 {
-		return nil, fmt.Errorf("read EXPLAIN's answer: %w", err)
-	}
-	answers[0].ran = analyze
-	return &answers[0], nil
+	return results[0].Rows[0][0], analyze, nil
 }
 
 // prepare makes a prepared statement and returns the EXECUTE that plans it with
@@ -226,6 +250,7 @@ func (e *explainer) plan(ctx context.Context, a *answer) (premortem.Plan, error)
 	if err != nil {
 		return p, err
 	}
+	cut := endedEarly(&a.Plan)
 	a.Plan.walk(func(n *node) {
 		if n.Relation == "" || !strings.HasSuffix(n.Type, "Scan") {
 			return
@@ -240,6 +265,9 @@ func (e *explainer) plan(ctx context.Context, a *answer) (premortem.Plan, error)
 		}
 		if a.ran {
 			s.Rows, s.Loops, s.Removed = n.ActualRows, n.Loops, 0
+			if !cut[n] {
+				s.Estimate = n.PlanRows
+			}
 			if n.Removed != nil {
 				s.Removed = *n.Removed
 			}

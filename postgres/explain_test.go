@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 
@@ -91,8 +92,8 @@ func TestExplainRunsAndTakesBack(t *testing.T) {
 	if len(p.Scans) != 1 {
 		t.Fatalf("scans are %+v", p.Scans)
 	}
-	want := premortem.Scan{Node: "Seq Scan", Table: "users", Filter: "lower((email)::text) = ?", Rows: 0, Removed: 20000, Loops: 1, TableRows: 20000}
-	if p.Scans[0] != want {
+	want := premortem.Scan{Node: "Seq Scan", Table: "users", Filter: "lower((email)::text) = ?", Rows: 0, Removed: 20000, Loops: 1, TableRows: 20000, Estimate: 100}
+	if !reflect.DeepEqual(p.Scans[0], want) {
 		t.Errorf("scan is %+v, want %+v", p.Scans[0], want)
 	}
 	if p.Seconds <= 0 || p.Total <= 0 {

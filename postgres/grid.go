@@ -60,6 +60,9 @@ func (b *builder) composite(k Key) error {
 		}
 		dims = append(dims, dimension{column: i, size: size, elastic: elastic})
 	}
+	if b.nested(k, dims) {
+		return nil
+	}
 	g, err := b.number(k, dims)
 	if err != nil {
 		return err

@@ -25,7 +25,7 @@ func (r *Rows) Grow(ctx context.Context, srv *Server, db string, factor float64)
 	}
 	grown := &Rows{
 		Notes: slices.Clone(r.Notes), options: r.options, schema: r.schema,
-		notes: maps.Clone(r.notes), told: r.told,
+		notes: maps.Clone(r.notes), known: r.known, told: r.told,
 	}
 	for _, t := range r.tables {
 		n := &tableRows{def: t.def, parts: slices.Clone(t.parts), kept: t.kept, big: t.big, total: t.total, fresh: t.total, grids: maps.Clone(t.grids)}

@@ -45,7 +45,8 @@ func (b *builder) rest() error {
 			unique: b.unique[i], from: b.p.from, to: b.p.to, shift: b.p.shift, until: b.r.options.Until,
 			digit: b.digits[i], low: b.from[i],
 		}
-		src, err := w.source()
+		st := b.stats(c.Name)
+		src, err := b.sourceOf(w, st)
 		if err != nil {
 			return err
 		}
@@ -57,10 +58,33 @@ func (b *builder) rest() error {
 		}
 		b.p.cells[i].src = src
 		if !c.NotNull && !w.unique && w.digit == nil {
+			if _, key := b.t.def.Confined[c.Name]; key {
+				continue // NULL belongs to no range
+			}
 			b.p.cells[i].nullBelow = threshold(w.nulls())
+			if st != nil {
+				b.p.cells[i].nullBelow = threshold(float64(st.NullFraction))
+			}
 		}
 	}
 	return nil
+}
+
+// sourceOf prefers what a profile says to what the name does.
+func (b *builder) sourceOf(w *want, st *ColumnStats) (source, error) {
+	if in := b.t.def.Confined[w.c.Name].In; len(in) > 0 && len(w.lim.in) == 0 {
+		w.lim.in = in
+	}
+	if st != nil {
+		if src := b.profiledSource(w, st); src != nil {
+			return b.confined(w, st, src)
+		}
+	}
+	src, err := w.source()
+	if err != nil {
+		return nil, err
+	}
+	return b.confined(w, nil, src)
 }
 
 // leave says what happens to a column of a type that we cannot make.

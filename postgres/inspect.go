@@ -25,7 +25,7 @@ func Inspect(ctx context.Context, dsn string) (*Schema, error) {
 		}
 		defer tx.Rollback(ctx)
 		r := inspector{tx: tx, schema: s, by: map[uint32]*Table{}}
-		for _, read := range []func(context.Context) error{r.tables, r.columns, r.keys, r.constraints, r.indexes, r.contents} {
+		for _, read := range []func(context.Context) error{r.tables, r.columns, r.keys, r.constraints, r.indexes, r.partitions, r.contents} {
 			if err := read(ctx); err != nil {
 				return err
 			}

@@ -4,8 +4,13 @@ import (
 	"bytes"
 	"context"
 	"flag"
+	"fmt"
 	"io"
+	"os"
+	"runtime"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -31,12 +36,42 @@ func benchRows(b *testing.B, db string) *Rows {
 	return plan(b, server, db, FillOptions{Rows: map[string]int64{"users": n, "orders": 4 * n}})
 }
 
+// profiledRows are those of a skewed, correlated sample's profile, at the benchmark's size.
+func profiledRows(b *testing.B, db string) *Rows {
+	sample := db + "_sample"
+	if err := server.CreateDatabase(b.Context(), sample, ""); err != nil {
+		b.Fatal(err)
+	}
+	defer server.DropDatabase(context.Background(), sample)
+	run(b, server.SocketDSN(sample), benchShop+`
+INSERT INTO users (email, name, password_hash, created_at, updated_at) SELECT 'user' || g || '@example.com', md5((g % 9000)::text), md5(g::text), now() - (20001 - g) * interval '1 hour',
+  now() - random() * interval '90 days' FROM generate_series(1, 20000) g;
+INSERT INTO orders (user_id, amount, status, quantity, created_at) SELECT 1 + (random() ^ 2.5 * 19999)::int, 5 + exp(random() * 7), (ARRAY['shipped','shipped','paid','pending'])[1 + floor(random() * 4)::int],
+  1 + (random() ^ 3 * 9)::int, now() - (80001 - g) * interval '15 minutes' FROM generate_series(1, 80000) g;
+ANALYZE`)
+	p, err := ExportProfile(b.Context(), server.SocketDSN(sample), ExportOptions{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	n := *benchUsers
+	if testing.Short() {
+		n = 20_000
+	}
+	return plan(b, server, db, FillOptions{Profile: p, Rows: map[string]int64{"users": n, "orders": 4 * n}})
+}
+
 // BenchmarkCopy loads the same rows as bytes that were encoded before and as Load
 // makes them, into the same tables without indexes, in turns. "ratio" is the speed
 // of the second against the first.
 func BenchmarkCopy(b *testing.B) {
+	for name, rowsOf := range map[string]func(*testing.B, string) *Rows{"guessed": benchRows, "profile": profiledRows} {
+		b.Run(name, func(b *testing.B) { benchCopy(b, rowsOf) })
+	}
+}
+
+func benchCopy(b *testing.B, rowsOf func(*testing.B, string) *Rows) {
 	db := databaseOn(b, server, benchShop)
-	rows := benchRows(b, db)
+	rows := rowsOf(b, db)
 	err := server.on(b.Context(), db, func(c *pgx.Conn) error {
 		_, err := dismantle(b.Context(), c, rows.schema.Tables)
 		return err
@@ -58,7 +93,7 @@ func BenchmarkCopy(b *testing.B) {
 	}
 	var reference, ours []time.Duration
 	for b.Loop() {
-		for turn := range 4 {
+		for turn := range 6 {
 			start := time.Now()
 			if turn%2 == 0 {
 				if err := l.each(b.Context(), func(ctx context.Context, c *pgx.Conn, j *job) error { return copyRaw(ctx, c, j, raw[j.t.def.Name]) }); err != nil {
@@ -92,16 +127,80 @@ func copyRaw(ctx context.Context, c *pgx.Conn, j *job, all []byte) error {
 	return err
 }
 
-// BenchmarkLoad is everything: rows, keys, indexes, foreign keys, statistics.
+// inserted is how people fill a database by hand: rows made by the server, into tables
+// that have their keys.
+const inserted = `
+TRUNCATE users, orders RESTART IDENTITY;
+INSERT INTO users (email, name, password_hash, created_at, updated_at)
+  SELECT 'ada.lovelace' || g || '@example.com', 'Ada Lovelace ' || g %% 5000, md5(g::text) || md5((g + 1)::text), now() - g * interval '1 minute', now() FROM generate_series(1, %[1]d) g;
+INSERT INTO orders (user_id, amount, status, quantity, created_at)
+  SELECT 1 + floor(random() * %[1]d)::int, round((random() * 999)::numeric, 2), 'paid', 1 + (random() * 8)::int, now() - g * interval '15 seconds' FROM generate_series(1, %[2]d) g;`
+
+// BenchmarkLoad is everything: rows, keys, indexes, foreign keys, statistics. "ratio"
+// is its speed against INSERT … SELECT generate_series and VACUUM (ANALYZE), which end
+// in the same state.
 func BenchmarkLoad(b *testing.B) {
 	db := databaseOn(b, server, benchShop)
 	rows := benchRows(b, db)
+	var ours, theirs time.Duration
 	for b.Loop() {
+		start := time.Now()
+		run(b, server.SocketDSN(db), fmt.Sprintf(inserted, rows.Count("users"), rows.Count("orders")))
+		run(b, server.SocketDSN(db), "VACUUM (ANALYZE)")
+		theirs += time.Since(start)
+		start = time.Now()
 		if err := rows.Load(b.Context(), server, db); err != nil {
+			b.Fatal(err)
+		}
+		ours += time.Since(start)
+	}
+	total := float64(rows.Count("users")+rows.Count("orders")) * float64(b.N)
+	b.ReportMetric(total/theirs.Seconds(), "insert-rows/s")
+	b.ReportMetric(total/ours.Seconds(), "rows/s")
+	b.ReportMetric(theirs.Seconds()/ours.Seconds(), "ratio")
+}
+
+// BenchmarkMemory makes ten million rows of a profile and says the most memory that the
+// process held; it must run alone.
+func BenchmarkMemory(b *testing.B) {
+	db := databaseOn(b, server, benchShop)
+	*benchUsers = 2_000_000
+	rows := profiledRows(b, db)
+	for b.Loop() {
+		var g errgroup.Group
+		for _, t := range rows.tables {
+			g.Go(func() error {
+				_, err := io.Copy(io.Discard, newStream(t, &t.parts[0]))
+				return err
+			})
+		}
+		if err := g.Wait(); err != nil {
 			b.Fatal(err)
 		}
 	}
 	b.ReportMetric(float64(rows.Count("users")+rows.Count("orders"))*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
+	b.ReportMetric(mostMemory(b), "MB")
+}
+
+// mostMemory is the most that the process ever held, in megabytes.
+func mostMemory(b *testing.B) float64 {
+	raw, err := os.ReadFile("/proc/self/status")
+	if err != nil { // no Linux: what the runtime took
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return float64(m.Sys) / 1e6
+	}
+	for line := range strings.Lines(string(raw)) {
+		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kB, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
+			if err != nil {
+				b.Fatal(err)
+			}
+			return kB * 1024 / 1e6
+		}
+	}
+	b.Fatal("the kernel does not say")
+	return 0
 }
 
 // BenchmarkEncode makes rows of six columns and sends them nowhere.

@@ -16,7 +16,11 @@ type FillOptions struct {
 	Rows   map[string]int64             // by table; tables that are not named get a number derived from their neighbours
 	Values map[string]map[string]string // table → column → template; ${id} is the row's number, counted from 1
 	Seed   int64
-	Until  time.Time // newest time in the rows; zero means 2026-01-01 UTC. Never the present: rows would differ between runs
+	// Profile is production's: its sizes and the spread of its values are kept. nil:
+	// they are guessed from names and types. Rows, Values and Seed go before it.
+	Profile *Profile
+	Factor  float64   // of the profile's rows; 0 means 1
+	Until   time.Time // newest time in the rows; zero means 2026-01-01 UTC. Never the present: rows would differ between runs
 	// Progress is told how many rows of a table are loaded. Calls do not overlap.
 	Progress func(table string, done, total int64)
 }
@@ -33,6 +37,7 @@ type Rows struct {
 	schema  *Schema
 	tables  []*tableRows // in the schema's order
 	notes   map[string]bool
+	known   *known      // nil without a profile
 	told    *sync.Mutex // serialises Progress
 }
 
@@ -160,6 +165,7 @@ func Plan(s *Schema, o FillOptions) (*Rows, error) {
 		return nil, err
 	}
 	r.counts()
+	r.know()
 	for _, t := range r.tables {
 		if err := r.extend(t); err != nil {
 			return nil, err

@@ -21,7 +21,8 @@ type Table struct {
 	// Partitioned tables hold their rows in others, their leaves.
 	Partitioned bool
 	Leaf        bool
-	Rows        int64 // that were there when the catalog was read; counted up to keptMax+1
+	Confined    map[string]Confines // of partition keys, by column
+	Rows        int64               // that were there when the catalog was read; counted up to keptMax+1
 	// Kept are the values of key columns in those rows, by column, as text: present
 	// when other tables point here and there are at most keptMax rows.
 	Kept map[string][]string

@@ -32,6 +32,7 @@ type Watcher struct {
 	mu     sync.Mutex
 	seen   premortem.DatabaseStats // since the last Take
 	active int                     // sum over the samples
+	hot    []premortem.HotRow      // since the last Take
 	blind  error                   // why the last sample failed, nil when it did not
 	last   counters
 }
@@ -117,7 +118,8 @@ func (w *Watcher) run(ctx context.Context, c *pgx.Conn, every time.Duration) {
 // sample looks at the sessions once. A session that waits for a client while it
 // holds a transaction open is idle in transaction, not active.
 func (w *Watcher) sample(ctx context.Context, c *pgx.Conn) error {
-	const sql = `SELECT coalesce(state, ''), coalesce(wait_event_type, ''), coalesce(wait_event, '')
+	const sql = `SELECT pid, coalesce(state, ''), coalesce(wait_event_type, ''), coalesce(wait_event, ''),
+  coalesce(extract(epoch FROM clock_timestamp() - state_change)::float8, 0)
 FROM pg_stat_activity WHERE backend_type = 'client backend' AND datname = current_database()
   AND pid <> pg_backend_pid() AND application_name <> 'premortem'`
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
@@ -127,46 +129,73 @@ FROM pg_stat_activity WHERE backend_type = 'client backend' AND datname = curren
 		return err
 	}
 	defer rows.Close()
-	var conns, active, idle, locks int
-	waits := map[string]int{}
+	g := glance{waits: map[string]int{}}
 	for rows.Next() {
 		var state, kind, event string
-		if err := rows.Scan(&state, &kind, &event); err != nil {
+		var pid int32
+		var since float64
+		if err := rows.Scan(&pid, &state, &kind, &event, &since); err != nil {
 			return err
 		}
-		conns++
-		switch state {
-		case "active":
-			active++
-			if kind != "" && kind != "Client" {
-				waits[kind+"/"+event]++
-			}
-			if kind == "Lock" {
-				locks++
-			}
-		case "idle in transaction", "idle in transaction (aborted)":
-			idle++
-		}
+		g.add(pid, state, kind, event, since)
 	}
 	if err := rows.Err(); err != nil {
 		return err
 	}
+	queues, err := seeQueue(ctx, c, g.locks, g.resting)
+	if err != nil {
+		return err
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.note(g)
+	w.seen.IdleBlocked = max(w.seen.IdleBlocked, queues.behindIdle)
+	w.hot = queues.count(w.hot)
+	return nil
+}
+
+// glance is what the sessions did at one moment.
+type glance struct {
+	conns, active, idle, locks int
+	resting                    []int32 // idle in a transaction
+	longest                    float64 // seconds that one of them has been so
+	waits                      map[string]int
+}
+
+func (g *glance) add(pid int32, state, kind, event string, since float64) {
+	g.conns++
+	switch state {
+	case "active":
+		g.active++
+		if kind != "" && kind != "Client" {
+			g.waits[kind+"/"+event]++
+		}
+		if kind == "Lock" {
+			g.locks++
+		}
+	case "idle in transaction", "idle in transaction (aborted)":
+		g.idle++
+		g.resting = append(g.resting, pid)
+		g.longest = max(g.longest, since)
+	}
+}
+
+// note adds a glance to what was seen; w.mu is held.
+func (w *Watcher) note(g glance) {
 	s := &w.seen
 	s.Samples++
-	w.active += active
-	s.ActiveMax = max(s.ActiveMax, active)
-	s.ConnsMax = max(s.ConnsMax, conns)
-	s.IdleInTx = max(s.IdleInTx, idle)
-	s.LockWaits = max(s.LockWaits, locks)
+	w.active += g.active
+	s.ActiveMax = max(s.ActiveMax, g.active)
+	s.ConnsMax = max(s.ConnsMax, g.conns)
+	s.IdleInTx = max(s.IdleInTx, g.idle)
+	s.LockWaits = max(s.LockWaits, g.locks)
+	s.IdleLongest = max(s.IdleLongest, g.longest)
 	if s.Waits == nil {
 		s.Waits = map[string]int{}
 	}
-	for k, n := range waits {
+	for k, n := range g.waits {
 		s.Waits[k] += n
 	}
-	return nil
 }
 
 // Take returns what happened since the last Take, or since Watch, and starts anew.
@@ -189,6 +218,7 @@ func (w *Watcher) Take(ctx context.Context) (premortem.DatabaseStats, error) {
 	}
 	out := w.seen
 	out.Waits = maps.Clone(w.seen.Waits)
+	out.HotRows = hottest(w.hot)
 	out.Watched = out.Samples > 0
 	if out.Samples > 0 {
 		out.ActiveMean = float64(w.active) / float64(out.Samples)
@@ -198,7 +228,7 @@ func (w *Watcher) Take(ctx context.Context) (premortem.DatabaseStats, error) {
 	for _, d := range deltas {
 		out.Statements = append(out.Statements, d.stats)
 	}
-	w.seen, w.active, w.last = premortem.DatabaseStats{}, 0, now
+	w.seen, w.active, w.hot, w.last = premortem.DatabaseStats{}, 0, nil, now
 	return out, nil
 }
 
