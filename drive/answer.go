@@ -40,6 +40,8 @@ type reader struct {
 	buf  []byte
 	r, w int
 	any  bool // a byte has arrived
+	// first is when it did.
+	first time.Time
 }
 
 // fill reads more behind what is there, making room if needed.
@@ -62,7 +64,9 @@ func (b *reader) fill() error {
 	n, err := b.src.Read(b.buf[b.w:])
 	b.w += n
 	if n > 0 {
-		b.any = true
+		if !b.any {
+			b.any, b.first = true, time.Now()
+		}
 		return nil
 	}
 	if err == nil {

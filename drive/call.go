@@ -28,6 +28,7 @@ type call struct {
 
 	expect int
 	keep   []keep
+	checks []check
 	again  bool // may be repeated when the connection turned out to be closed (RFC 9110, section 9.2.2)
 	noBody bool // its answer has no body (HEAD)
 }
@@ -55,13 +56,20 @@ func (c *compiler) call(f *flow, j *premortem.Journey, step int) (*call, error) 
 	for _, k := range q.Keep {
 		one, err := parseKeep(k)
 		if err != nil {
-			return nil, c.fault(j, step, err, "write $.field, header:X-Name or cookie:name")
+			return nil, c.fault(j, step, err, "write $.field, header:X-Name, cookie:name, form:name, meta:name or regex:before(value)after")
 		}
 		if one.slot = slices.Index(f.kept, k.Name); one.slot < 0 {
 			one.slot = len(f.kept)
 			f.kept = append(f.kept, k.Name)
 		}
 		r.keep = append(r.keep, one)
+	}
+	for _, k := range q.Checks {
+		one, err := parseCheck(k)
+		if err != nil {
+			return nil, c.fault(j, step, err, "write a place as for keep, and what must be there")
+		}
+		r.checks = append(r.checks, one)
 	}
 	return r, nil
 }

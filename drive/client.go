@@ -2,6 +2,7 @@ package drive
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -24,6 +25,8 @@ type client struct {
 	timeout  time.Duration // of one request
 	pools    []pool
 	dialling sync.WaitGroup // connections that are opened for a pool
+
+	shared2 http2 // speaks HTTP/2
 
 	mu   sync.Mutex
 	open map[*conn]struct{} // nil when closed
@@ -66,7 +69,10 @@ const maxOpen = 32_000
 func newClient(ctx context.Context, p *plan, start time.Time, timeout time.Duration, shared bool) *client {
 	c := &client{ctx: ctx, plan: p, start: start, timeout: timeout, shared: shared, limit: fileLimit(),
 		pools: make([]pool, len(p.targets)), open: map[*conn]struct{}{}}
-	d := &net.Dialer{KeepAlive: -1, Control: onlyLoopback}
+	d := &net.Dialer{KeepAlive: -1}
+	if !p.beyond {
+		d.Control = onlyLoopback
+	}
 	c.dial = func(ctx context.Context, addr string) (net.Conn, error) { return d.DialContext(ctx, "tcp", addr) }
 	return c
 }
@@ -115,6 +121,12 @@ func (c *client) connect(to int, until time.Time) (*conn, error) {
 			return nil, dropFiles
 		}
 	}
+	if t := c.plan.targets[to]; t.name != "" && !c.plan.http2 {
+		if k.Conn, err = c.secure(ctx, nc, t.name); err != nil {
+			nc.Close()
+			return nil, c.dialled(err)
+		}
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.open == nil {
@@ -124,6 +136,32 @@ func (c *client) connect(to int, until time.Time) (*conn, error) {
 	c.open[k] = struct{}{}
 	return k, nil
 }
+
+// secure shakes hands for TLS.
+func (c *client) secure(ctx context.Context, nc net.Conn, name string) (net.Conn, error) {
+	conf := &tls.Config{}
+	if c.plan.tls != nil {
+		conf = c.plan.tls.Clone()
+	}
+	if conf.ServerName == "" {
+		conf.ServerName = name
+	}
+	conf.NextProtos = []string{"http/1.1"}
+	tc := tls.Client(nc, conf)
+	if err := tc.HandshakeContext(ctx); err != nil {
+		if ctx.Err() == nil {
+			err = &handshakeError{err}
+		}
+		return nil, err
+	}
+	return tc, nil
+}
+
+// handshakeError is a TLS connection that did not come about.
+type handshakeError struct{ err error }
+
+func (e *handshakeError) Error() string { return "shake hands for TLS: " + e.err.Error() }
+func (e *handshakeError) Unwrap() error { return e.err }
 
 // dialled tells our own limits, which drop a request, from the target's refusal.
 func (c *client) dialled(err error) error {
@@ -183,12 +221,17 @@ func (c *client) closeAll() {
 type moments struct {
 	wait time.Duration // for a connection, before sent
 	sent time.Duration
-	done time.Duration
+	// first is when the first byte of the answer came, 0 when none did.
+	first time.Duration
+	done  time.Duration
 }
 
 // exchange sends a request and reads its answer into a. It connects again once if a
 // kept connection proves to be closed and the request may be repeated.
 func (c *client) exchange(s *session, r *call, b *buffers, a *answer) (moments, error) {
+	if c.plan.http2 {
+		return c.exchange2(s, r, b, a)
+	}
 	var m moments
 	asked := c.now()
 	until := c.start.Add(asked + c.timeout)
@@ -206,6 +249,10 @@ func (c *client) exchange(s *session, r *call, b *buffers, a *answer) (moments, 
 			err = c.once(k, r, b, a, until)
 		}
 		m.done = c.now()
+		m.first = 0
+		if b.in.any && k != nil {
+			m.first = b.in.first.Sub(c.start)
+		}
 		if err == nil {
 			k.used, k.idle, k.old = m.done, a.idle, true
 			if a.close {
@@ -268,6 +315,12 @@ func timedOut(err error) bool {
 
 // kindOf names what went wrong on the target's side. The set is small and fixed.
 func kindOf(err error) string {
+	if _, ok := errors.AsType[*handshakeError](err); ok {
+		return "tls"
+	}
+	if _, ok := errors.AsType[*net.DNSError](err); ok {
+		return "name"
+	}
 	switch {
 	case timedOut(err):
 		return "timeout"

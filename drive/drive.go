@@ -7,11 +7,13 @@
 // Who arrives when, as which user, with which pauses, is a pure function of the
 // seed, so two runs with one seed offer the same sessions.
 //
-// Drive refuses any target that is not a loopback address.
+// Drive refuses any target that is not a loopback address, unless the workload says
+// that its owner answers for it.
 package drive
 
 import (
 	"context"
+	"crypto/tls"
 	"time"
 
 	"github.com/premortem/premortem"
@@ -34,10 +36,18 @@ type Workload struct {
 	Rows func(table, column string, row int64) (string, bool)
 	// RowCount is asked once per table and run. nil when no journey refers to rows.
 	RowCount func(table string) int64
+	// Beyond allows targets that are not this machine. Only somebody who answers for
+	// them may say so: they get whatever load is offered.
+	Beyond bool
+	// TLS is how https targets are spoken to; nil means with the system's authorities.
+	TLS *tls.Config
+	// HTTP2 speaks HTTP/2 to every target, with prior knowledge where it is plain http
+	// (RFC 9113, section 3.3). Else it is HTTP/1.1.
+	HTTP2 bool
 }
 
 // Load is how much of a workload is offered, and for how long. Exactly one of Calls,
-// Users and Loop is set.
+// Users, Loop and At is set.
 type Load struct {
 	// Calls is requests per second: sessions arrive as a Poisson process at Calls ÷
 	// mean requests per session, and do not pause. Connections are shared and kept.
@@ -61,6 +71,19 @@ type Load struct {
 	// of those offered at MaxRate with the same seed. In the unit of Calls or Users,
 	// and at least as large; 0 means the own rate.
 	MaxRate float64
+	// Within is how soon after it was due a good request is answered. It decides about
+	// Windows and nothing else; 0 means that any answer that is no error is good.
+	Within time.Duration
+	// Even spaces sessions evenly instead of at random. It hides queueing: at four
+	// fifths of what a server can do, people who arrive at random wait 2.4 times as long.
+	Even bool
+	// From lets Calls or Users rise in a straight line over For, from this to that; 0
+	// means that they do not change.
+	From float64
+	// At is when sessions arrive, in ascending order since the start, as they were
+	// recorded; nil means that they are drawn. Calls or Users must not be set beside it:
+	// sessions of recorded arrivals do not pause.
+	At []time.Duration
 	// Stop is called about once a second after Warm; true ends the load early and sets
 	// LoadStats.Stopped. nil never stops.
 	Stop func(now Snapshot) bool
@@ -75,6 +98,9 @@ type Snapshot struct {
 	Elapsed time.Duration // since Warm ended
 	Load    premortem.LoadStats
 	Routes  []premortem.RouteStats // by name
+	// Windows are the seconds whose answer is final: those of which each request is
+	// answered or was due more than Load.Within ago.
+	Windows []premortem.Window
 }
 
 // Result is what a load got. Load.Offered = Load.Sent + Load.Dropped, and Load.Sent
@@ -89,6 +115,8 @@ type Result struct {
 	// Seconds holds the last hour at most, so that memory does not grow with the
 	// length of a run. Every sees all of them.
 	Seconds []Second
+	// Windows are the same seconds, each request counted in the one in which it was due.
+	Windows []premortem.Window
 }
 
 // Second is what happened in one second of the counted part, by the time of the
@@ -101,6 +129,16 @@ type Second struct {
 	Failed   uint64
 	InFlight int                // at the end of the second
 	Routes   map[string]float64 // p95 of the response time in seconds, by route
+
+	Dropped       uint64
+	Late          uint64
+	P50, P95, P99 float64 // response time of all routes, seconds
+	LagP99        float64 // seconds
+	Inside        float64 // mean number of open requests
+	Little        float64 // share by which that differs from the time they spent
+	// Response holds the response times by route. Every gets it; Result.Seconds does
+	// not keep it.
+	Response map[string]premortem.Histogram
 }
 
 // Run offers the load and returns what came of it. The workload is validated

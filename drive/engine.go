@@ -46,28 +46,36 @@ func (l Load) check(p *plan) error {
 	bad := func(hint, format string, args ...any) error {
 		return &premortem.Error{Doing: "plan the load", Err: fmt.Errorf(format, args...), Hint: hint}
 	}
-	for _, v := range []float64{l.Calls, l.Users, l.MaxRate} {
+	for _, v := range []float64{l.Calls, l.Users, l.MaxRate, l.From} {
 		if v < 0 || math.IsNaN(v) || math.IsInf(v, 0) {
 			return bad("use a positive number", "%v is not a rate", v)
 		}
 	}
 	kinds := 0
-	for _, set := range []bool{l.Calls > 0, l.Users > 0, l.Loop > 0} {
+	for _, set := range []bool{l.Calls > 0, l.Users > 0, l.Loop > 0, len(l.At) > 0} {
 		if set {
 			kinds++
 		}
 	}
 	switch {
 	case kinds != 1 || l.Loop < 0:
-		return bad("set one of Calls, Users and Loop", "calls %v and users %v and a loop of %d", l.Calls, l.Users, l.Loop)
+		return bad("set one of Calls, Users, Loop and At", "calls %v and users %v and a loop of %d and %d recorded arrivals", l.Calls, l.Users, l.Loop, len(l.At))
+	case !slices.IsSorted(l.At) || len(l.At) > 0 && l.At[0] < 0:
+		return bad("sort the recorded arrivals, and count from the first", "they do not arrive in order")
+	case l.From > 0 && l.Calls+l.Users == 0:
+		return bad("set From beside Calls or Users", "a rate that rises from %v has no end", l.From)
+	case l.Within < 0:
+		return bad("use a positive time, or 0 for any", "an answer within %v", l.Within)
+	case l.Even && l.MaxRate > 0:
+		return bad("compare loads with arrivals that are drawn", "evenly spaced sessions are no subset of those at another rate")
 	case l.For <= 0:
 		return bad("say for how long", "it lasts %v", l.For)
 	case l.Warm < 0 || l.Warm >= l.For:
 		return bad("warm up for less than the whole time", "warm-up of %v in %v", l.Warm, l.For)
 	case l.Timeout < 0:
 		return bad("use a positive time, or 0 for 10 s", "time-out of %v", l.Timeout)
-	case l.MaxRate > 0 && l.MaxRate < l.Calls+l.Users:
-		return bad("", "the highest rate, %v, is below the rate, %v", l.MaxRate, l.Calls+l.Users)
+	case l.MaxRate > 0 && l.MaxRate < max(l.Calls+l.Users, l.From):
+		return bad("", "the highest rate, %v, is below the rate, %v", l.MaxRate, max(l.Calls+l.Users, l.From))
 	case l.Users > 0 && p.pauses == 0:
 		return bad("add `- think: 2s` between the steps of a journey, or scale calls",
 			"people without pauses: no journey has one")
@@ -85,17 +93,26 @@ func newEngine(ctx context.Context, p *plan, l Load) *engine {
 		per = p.length().Seconds()
 	}
 	rate := (l.Calls + l.Users) / per
-	top := max(l.MaxRate/per, rate)
+	from := rate
+	if l.From > 0 {
+		from = l.From / per
+	}
+	top := max(l.MaxRate/per, rate, from)
 	ctx, cancel := context.WithCancel(ctx)
 	e := &engine{plan: p, load: l, cancel: cancel, pauses: l.Users > 0, sleeper: ownThread}
 	e.client = newClient(ctx, p, time.Now(), l.Timeout, l.Users == 0)
-	if l.Loop > 0 {
+	switch {
+	case l.Loop > 0:
 		e.pacer.arrivals = &arrivals{next: arrival{at: never}}
-	} else {
-		e.pacer.arrivals = newArrivals(p.seed, rate, top, l.For)
+	case len(l.At) > 0:
+		e.pacer.arrivals = newRecorded(l.At, l.For)
+	case l.Even:
+		e.pacer.arrivals = newEven(from, rate, l.For)
+	default:
+		e.pacer.arrivals = newRamp(p.seed, from, rate, top, l.For)
 	}
 	for range min(runtime.GOMAXPROCS(0), 8) {
-		e.tallies = append(e.tallies, newTally(len(p.routes)))
+		e.tallies = append(e.tallies, newTally(len(p.routes), l))
 	}
 	return e
 }
@@ -114,6 +131,7 @@ func (e *engine) run(ctx context.Context) (Result, error) {
 	r.Load.Stopped = r.stopped
 	e.describe(&r.Load, r.Took, cpu)
 	r.Seconds = e.seconds
+	r.Windows = windows(e.tallies, len(e.seconds))
 	return r.Result, context.Cause(ctx)
 }
 
@@ -148,7 +166,7 @@ func (e *engine) describe(l *premortem.LoadStats, took, cpu time.Duration) {
 	l.OwnCPU = max(cpu.Seconds()/took.Seconds(), 0)
 	// Only where each session is one request does the schedule alone decide how many
 	// there are; what it drew is meant, not the rate it drew from.
-	if e.load.Calls > 0 && !slices.ContainsFunc(e.plan.flows, func(f *flow) bool { return len(f.calls) > 1 }) {
+	if (e.load.Calls > 0 || len(e.load.At) > 0) && !slices.ContainsFunc(e.plan.flows, func(f *flow) bool { return len(f.calls) > 1 }) {
 		l.Planned = float64(l.Offered) / took.Seconds()
 	}
 }
@@ -201,14 +219,15 @@ func (e *engine) watch(ctx context.Context, paced <-chan struct{}) watched {
 
 // report closes the n-th second.
 func (e *engine) report(n int) {
-	s := second(e.tallies, e.plan.routes, float64(n))
+	s := second(e.tallies, e.plan.routes, float64(n), e.client.now())
 	if len(e.seconds) == keepSeconds {
 		e.seconds = append(e.seconds[:0], e.seconds[1:]...)
 	}
-	e.seconds = append(e.seconds, s)
 	if e.load.Every != nil {
 		e.load.Every(s)
 	}
+	s.Response = nil
+	e.seconds = append(e.seconds, s)
 }
 
 // sofar is everything counted by now.
@@ -216,6 +235,11 @@ func (e *engine) sofar(elapsed time.Duration) Snapshot {
 	s := Snapshot{Elapsed: elapsed}
 	s.Load, s.Routes = snapshot(e.tallies, e.plan.routes)
 	e.describe(&s.Load, elapsed, ownCPU()-e.cpu)
+	settle := e.load.Within
+	if settle == 0 {
+		settle = e.load.Timeout
+	}
+	s.Windows = windows(e.tallies, int((elapsed-settle)/time.Second))
 	return s
 }
 
@@ -269,6 +293,7 @@ func (e *engine) follow(s *session) {
 		}
 	}
 	s.conns = nil
+	s.second.close()
 }
 
 // ask makes one request and sets when the next one is due. It reports whether the
@@ -276,8 +301,9 @@ func (e *engine) follow(s *session) {
 func (e *engine) ask(s *session, r *call, b *buffers) bool {
 	t := e.tallies[mix(s.id)%uint64(len(e.tallies))]
 	due, counted := s.due, s.due >= e.load.Warm
+	begun := e.client.now()
 	if counted {
-		t.begin()
+		t.begin(due, begun)
 	}
 	m, err := e.send(s, r, b)
 	s.due = m.done
@@ -287,13 +313,13 @@ func (e *engine) ask(s *session, r *call, b *buffers) bool {
 	}
 	if why, ok := errors.AsType[refused](err); ok {
 		if counted {
-			t.drop(why)
+			t.drop(why, begun, e.client.now())
 		}
 		return false
 	}
 	if err == errGone {
 		if counted {
-			t.abandon(r.route, due, m)
+			t.abandon(r.route, due, begun, m)
 		}
 		return false
 	}
@@ -301,7 +327,7 @@ func (e *engine) ask(s *session, r *call, b *buffers) bool {
 		kind = kindOf(err)
 	}
 	if counted {
-		t.end(r.route, due, m, kind)
+		t.end(r.route, due, begun, m, kind)
 	}
 	return !cut
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/textproto"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -18,6 +19,11 @@ type keep struct {
 	header string // canonical, "" none
 	cookie string // "" none
 	path   []hop  // through JSON, when neither
+	// What a page holds: the first group of a pattern, or the value of the input (meta
+	// element) with this name.
+	pattern *regexp.Regexp
+	tag     string // "input" or "meta"
+	field   string
 }
 
 // hop is one step of a JSON path: a field, or an index when field is "".
@@ -26,7 +32,8 @@ type hop struct {
 	index int
 }
 
-// parseKeep reads "$.a.b[0].c", "header:X-Id" or "cookie:sid".
+// parseKeep reads "$.a.b[0].c", "header:X-Id", "cookie:sid", "regex:id=(\d+)",
+// "form:csrf_token" or "meta:csrf-token".
 func parseKeep(k premortem.Keep) (keep, error) {
 	out := keep{name: k.Name}
 	if k.Name == "" || strings.HasPrefix(k.Name, "rows.") || strings.ContainsAny(k.Name, "${}") {
@@ -47,8 +54,24 @@ func parseKeep(k premortem.Keep) (keep, error) {
 	case kind == "cookie" && token(rest):
 		out.cookie = rest
 		return out, nil
+	case kind == "form" && rest != "":
+		out.tag, out.field = "input", rest
+		return out, nil
+	case kind == "meta" && rest != "":
+		out.tag, out.field = "meta", rest
+		return out, nil
+	case kind == "regex" && rest != "":
+		p, err := regexp.Compile(rest)
+		if err != nil {
+			return out, fmt.Errorf("keep %s: %w", k.Name, err)
+		}
+		if p.NumSubexp() == 0 {
+			return out, fmt.Errorf("keep %s: %q has no group, so it keeps nothing", k.Name, rest)
+		}
+		out.pattern = p
+		return out, nil
 	}
-	return out, fmt.Errorf("keep %s: %q says neither where in the JSON, which header nor which cookie", k.Name, k.From)
+	return out, fmt.Errorf("keep %s: %q is no place in an answer", k.Name, k.From)
 }
 
 // parsePath reads $.a, $["a"], $['a'] and $[0], in any order.

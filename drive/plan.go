@@ -1,6 +1,7 @@
 package drive
 
 import (
+	"crypto/tls"
 	"fmt"
 	"math"
 	"slices"
@@ -21,6 +22,9 @@ type plan struct {
 	rows       func(table, column string, row int64) (string, bool)
 	requests   float64       // per session, mean
 	pauses     time.Duration // per session, mean
+	beyond     bool          // see Workload
+	http2      bool
+	tls        *tls.Config
 }
 
 // assumedAnswer stands for the time of one answer where a session's length must be
@@ -56,7 +60,7 @@ type compiler struct {
 // compile validates the workload and makes a plan of the given journeys.
 func compile(w Workload, journeys []*premortem.Journey) (*plan, error) {
 	c := &compiler{w: w, tables: map[string]*table{}, routes: map[string]bool{}}
-	c.p = &plan{seed: w.Seed, rows: w.Rows}
+	c.p = &plan{seed: w.Seed, rows: w.Rows, beyond: w.Beyond, http2: w.HTTP2, tls: w.TLS}
 	if len(journeys) == 0 {
 		return nil, &premortem.Error{Doing: "plan the load", Err: fmt.Errorf("no journey"),
 			Hint: "add one under `journeys:` in premortem.yaml"}

@@ -38,7 +38,7 @@ var faults = []struct {
 	{"the unspecified address", to("http://0.0.0.0:80"), "not on this machine", ""},
 	{"a name that begins like loopback", to("http://127.0.0.1.example.com"), "not on this machine", ""},
 	{"credentials hiding the host", to("http://127.0.0.1@example.com/"), "more than an address", ""},
-	{"TLS", to("https://127.0.0.1:1"), "not plain http", ""},
+	{"another protocol", to("ftp://127.0.0.1:1"), "neither http nor https", ""},
 	{"no scheme", to("127.0.0.1:80"), "not a URL", ""},
 	{"no host", to("http:///x"), "names no host", ""},
 	{"a query in the base", to("http://127.0.0.1/?x=1"), "more than an address", ""},
@@ -141,8 +141,8 @@ func TestLoopbackIsAcceptedByAnyOfItsNames(t *testing.T) {
 		{"http://[::1]:8080/base/", "[::1]:8080", "[::1]:8080", "/base"},
 		{"http://localhost", "localhost:80", "localhost", ""},
 	} {
-		got, err := parseTarget(c.url)
-		if err != nil || got != (target{c.addr, c.host, c.prefix}) {
+		got, err := parseTarget(c.url, false)
+		if err != nil || got != (target{c.addr, c.host, c.prefix, ""}) {
 			t.Errorf("%s: got %+v, %v", c.url, got, err)
 		}
 	}

@@ -60,7 +60,10 @@ func (e *engine) react() bool {
 	if e.load.Loop > 0 {
 		rate = perReactor * float64(e.load.Loop) / 16
 	}
-	n := min(1+int(rate/perReactor), runtime.GOMAXPROCS(0))
+	if n := len(e.load.At); n > 0 {
+		rate = float64(n) / max(e.load.At[n-1].Seconds(), 1)
+	}
+	n := min(1+int(max(rate, e.load.From)/perReactor), runtime.GOMAXPROCS(0))
 	addrs, ok := e.resolve()
 	if !ok {
 		return false
@@ -75,7 +78,7 @@ func (e *engine) react() bool {
 			return false
 		}
 		r := &reactor{
-			e: e, share: uint64(i), shares: uint64(n), poll: poll, addrs: addrs, limit: e.client.limit / n,
+			e: e, share: uint64(i), shares: uint64(n), poll: poll, addrs: ownAddrs(addrs), limit: e.client.limit / n,
 			idle: make([][]*socket, len(addrs)), dials: make([]int, len(addrs)), line: make([][]*asking, len(addrs)),
 			b: borrow(), in: make([]byte, maxHead), events: make([]unix.EpollEvent, 512),
 		}
@@ -86,11 +89,33 @@ func (e *engine) react() bool {
 	return true
 }
 
+// ownAddrs copies addresses: to connect to one writes into it.
+func ownAddrs(of [][]unix.Sockaddr) [][]unix.Sockaddr {
+	out := make([][]unix.Sockaddr, len(of))
+	for i, addrs := range of {
+		for _, a := range addrs {
+			switch a := a.(type) {
+			case *unix.SockaddrInet4:
+				out[i] = append(out[i], &unix.SockaddrInet4{Port: a.Port, Addr: a.Addr})
+			case *unix.SockaddrInet6:
+				out[i] = append(out[i], &unix.SockaddrInet6{Port: a.Port, Addr: a.Addr})
+			}
+		}
+	}
+	return out
+}
+
 // resolve looks up the targets before the load begins: a name server is not part of
 // what is measured.
 func (e *engine) resolve() ([][]unix.Sockaddr, bool) {
+	if e.plan.http2 {
+		return nil, false // the other client can
+	}
 	var out [][]unix.Sockaddr
 	for _, t := range e.plan.targets {
+		if t.name != "" {
+			return nil, false
+		}
 		host, port, err := net.SplitHostPort(t.addr)
 		if err != nil {
 			return nil, false
@@ -102,7 +127,7 @@ func (e *engine) resolve() ([][]unix.Sockaddr, bool) {
 		}
 		var to []unix.Sockaddr
 		for _, ip := range ips {
-			if ip = ip.Unmap(); !ip.IsLoopback() {
+			if ip = ip.Unmap(); !ip.IsLoopback() && !e.plan.beyond {
 				return nil, false // the other client says so
 			}
 			if ip.Is4() {
@@ -340,7 +365,7 @@ func (r *reactor) close() {
 			a.m.wait, a.m.sent = now-a.asked, now
 		}
 		if a.counted {
-			a.t.abandon(a.r.route, a.due, a.m)
+			a.t.abandon(a.r.route, a.due, a.asked, a.m)
 		}
 	}
 	for _, k := range r.sockets {

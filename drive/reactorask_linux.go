@@ -17,7 +17,7 @@ func (r *reactor) ask(s *session) {
 	a := r.borrow()
 	*a = asking{s: s, r: c, t: e.tallies[mix(s.id)%uint64(len(e.tallies))], due: s.due, counted: s.due >= e.load.Warm, asked: e.client.now()}
 	if a.counted {
-		a.t.begin()
+		a.t.begin(a.due, a.asked)
 	}
 	a.before = r.last
 	if r.last != nil {
@@ -63,6 +63,10 @@ func (r *reactor) finish(a *asking) {
 				break
 			}
 		}
+		for len(line) > 0 && line[0] == nil { // time is out for the first in line first
+			line = line[1:]
+		}
+		r.line[a.r.target] = line
 	}
 	*a = asking{}
 	r.free = append(r.free, a)
@@ -124,7 +128,9 @@ func (r *reactor) event(k *socket, what uint32) {
 			return
 		}
 		r.connected(k)
-		return
+		if k.state != usable || what&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP) == 0 {
+			return // else it has spoken or closed already, and no event will say so again
+		}
 	}
 	if what&unix.EPOLLOUT != 0 && len(k.unsent) > 0 {
 		rest := k.unsent
@@ -167,6 +173,7 @@ func (r *reactor) read(k *socket, wrote syscall.Errno, ended bool) {
 			return
 		}
 		a, ans := k.now, r.partOf(k)
+		fresh := !k.frame.any
 		done, err := k.frame.feed(r.in[:n], ans, a.r, &r.scratch)
 		if err != nil {
 			r.broke(k, err)
@@ -175,6 +182,9 @@ func (r *reactor) read(k *socket, wrote syscall.Errno, ended bool) {
 		if done {
 			r.answered(k, ans, ended || wrote != 0 || len(k.unsent) > 0)
 			return
+		}
+		if fresh { // the rest is to come: else it is the time of the last byte as well
+			a.m.first = r.e.client.now()
 		}
 		if k.part == nil && k.frame.stage != atHead {
 			k.part = &answer{}
@@ -215,6 +225,9 @@ func (r *reactor) answered(k *socket, ans *answer, spent bool) {
 	a := k.now
 	k.now, k.part = nil, nil
 	a.m.done = r.e.client.now()
+	if a.m.first == 0 {
+		a.m.first = a.m.done
+	}
 	k.used, k.idle, k.old = a.m.done, ans.idle, true
 	kind, cut := a.s.judge(a.r, ans)
 	if spent || ans.close {
@@ -233,7 +246,7 @@ func (r *reactor) fail(a *asking, err error) {
 	}
 	if why, ok := errors.AsType[refused](err); ok {
 		if a.counted {
-			a.t.drop(why)
+			a.t.drop(why, a.asked, r.e.client.now())
 		}
 		s := a.s
 		r.finish(a)
@@ -242,7 +255,7 @@ func (r *reactor) fail(a *asking, err error) {
 	}
 	if err == errGone {
 		if a.counted {
-			a.t.abandon(a.r.route, a.due, a.m)
+			a.t.abandon(a.r.route, a.due, a.asked, a.m)
 		}
 		s := a.s
 		r.finish(a)
@@ -260,7 +273,7 @@ func (r *reactor) over(a *asking, kind string, cut bool) {
 	s := a.s
 	s.due = a.m.done
 	if a.counted {
-		a.t.end(a.r.route, a.due, a.m, kind)
+		a.t.end(a.r.route, a.due, a.asked, a.m, kind)
 	}
 	r.finish(a)
 	if cut {

@@ -14,8 +14,9 @@ import (
 	"github.com/premortem/premortem"
 )
 
-// nginx starts a real one with the given server block and returns its URL.
-func nginx(t *testing.T, server string) string {
+// nginx starts a real one with the given server block, and lines before everything
+// else, and returns its URL.
+func nginx(t testing.TB, server string, first ...string) string {
 	t.Helper()
 	bin, err := exec.LookPath("nginx")
 	if err != nil {
@@ -38,7 +39,7 @@ func nginx(t *testing.T, server string) string {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	conf := `daemon off; worker_processes 1; pid ` + dir + `/pid; error_log stderr crit;
+	conf := strings.Join(first, "\n") + `daemon off; worker_processes 1; pid ` + dir + `/pid; error_log stderr crit;
 events { worker_connections 512; }
 http { access_log off; client_body_temp_path ` + dir + `/body; proxy_temp_path ` + dir + `/proxy;
 fastcgi_temp_path ` + dir + `/f; uwsgi_temp_path ` + dir + `/u; scgi_temp_path ` + dir + `/s;

@@ -113,6 +113,7 @@ type target struct {
 	addr   string // "127.0.0.1:4001"
 	host   string // Host header
 	prefix string // path of the base URL, "" or "/base"
+	name   string // for the certificate, "" plain HTTP
 }
 
 // target returns the index of the service's target.
@@ -124,7 +125,7 @@ func (c *compiler) target(service premortem.Node) (int, error) {
 	if !ok {
 		return 0, fmt.Errorf("no URL for service %q", service)
 	}
-	t, err := parseTarget(base)
+	t, err := parseTarget(base, c.w.Beyond)
 	if err != nil {
 		return 0, err
 	}
@@ -135,30 +136,38 @@ func (c *compiler) target(service premortem.Node) (int, error) {
 	return len(c.p.targets) - 1, nil
 }
 
-// parseTarget refuses whatever is not plain HTTP to this machine.
-func parseTarget(base string) (target, error) {
+// parseTarget refuses whatever is not HTTP, and any other machine than this one unless
+// the load may go beyond it.
+func parseTarget(base string, beyond bool) (target, error) {
 	u, err := url.Parse(base)
 	if err != nil {
 		return target{}, fmt.Errorf("target %q is not a URL", base)
 	}
 	switch {
-	case u.Scheme != "http":
-		return target{}, fmt.Errorf("target %q is not plain http", u.Redacted())
+	case u.Scheme != "http" && u.Scheme != "https":
+		return target{}, fmt.Errorf("target %q is neither http nor https", u.Redacted())
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		return target{}, fmt.Errorf("target %q holds more than an address and a path", u.Redacted())
 	case u.Hostname() == "":
 		return target{}, fmt.Errorf("target %q names no host", base)
-	case !loopback(u.Hostname()):
+	case !beyond && !loopback(u.Hostname()):
 		return target{}, fmt.Errorf("target %q is not on this machine", base)
 	}
-	port := u.Port()
+	port, name := u.Port(), ""
 	if port == "" {
 		port = "80"
+	}
+	if u.Scheme == "https" {
+		name = u.Hostname()
+		if u.Port() == "" {
+			port = "443"
+		}
 	}
 	return target{
 		addr:   net.JoinHostPort(u.Hostname(), port),
 		host:   u.Host,
 		prefix: strings.TrimSuffix(u.EscapedPath(), "/"),
+		name:   name,
 	}, nil
 }
 

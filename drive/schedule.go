@@ -55,8 +55,10 @@ type arrival struct {
 type arrivals struct {
 	seed  int64
 	gap   float64 // mean nanoseconds between sessions at the highest rate
-	share float64 // of the highest rate's sessions that are kept
+	share float64 // of the highest rate's sessions that are kept, at the end
+	begin float64 // the same at the start
 	end   time.Duration
+	exact func(i uint64) time.Duration // when the i-th arrives, where nothing is drawn
 
 	cell   uint64
 	k      uint64
@@ -69,8 +71,46 @@ const never = time.Duration(math.MaxInt64)
 
 // newArrivals offers rate sessions per second until end, a subset of those at top.
 func newArrivals(seed int64, rate, top float64, end time.Duration) *arrivals {
-	a := &arrivals{seed: seed, gap: 1e9 / top, share: rate / top, end: end}
+	return newRamp(seed, rate, rate, top, end)
+}
+
+// newRamp offers a rate that goes in a straight line from one value to another, a
+// subset of the sessions at top.
+func newRamp(seed int64, from, to, top float64, end time.Duration) *arrivals {
+	a := &arrivals{seed: seed, gap: 1e9 / top, begin: from / top, share: to / top, end: end}
 	a.state = random(seed, drawArrival, 0, 0)
+	a.advance()
+	return a
+}
+
+// newEven spaces the sessions of a ramp evenly: the i-th arrives when the area under
+// the rate reaches i.
+func newEven(from, to float64, end time.Duration) *arrivals {
+	slope := (to - from) / end.Seconds()
+	a := &arrivals{end: end, exact: func(i uint64) time.Duration {
+		n := float64(i)
+		if math.Abs(slope)*end.Seconds() < 1e-9*max(from, to) {
+			return time.Duration(n / to * 1e9)
+		}
+		under := from*from + 2*slope*n
+		if under < 0 {
+			return never // a falling rate has reached nothing
+		}
+		// The root that does not cancel: n / ((from + √…) / 2).
+		return time.Duration(2 * n / (from + math.Sqrt(under)) * 1e9)
+	}}
+	a.advance()
+	return a
+}
+
+// newRecorded repeats arrivals at their times.
+func newRecorded(at []time.Duration, end time.Duration) *arrivals {
+	a := &arrivals{end: end, exact: func(i uint64) time.Duration {
+		if i >= uint64(len(at)) {
+			return never
+		}
+		return at[i]
+	}}
 	a.advance()
 	return a
 }
@@ -83,6 +123,13 @@ func (a *arrivals) pop() arrival {
 }
 
 func (a *arrivals) advance() {
+	if a.exact != nil {
+		a.next = arrival{at: a.exact(a.k), session: a.k}
+		if a.k++; a.next.at >= a.end || a.next.at < 0 {
+			a.next.at = never
+		}
+		return
+	}
 	for {
 		a.state += golden
 		a.offset -= math.Log(unit(mix(a.state))) * a.gap
@@ -98,10 +145,15 @@ func (a *arrivals) advance() {
 		}
 		id := a.cell<<cellBits | a.k
 		a.k++
-		if a.share < 1 && unit(random(a.seed, drawKeep, id, 0)) > a.share {
+		at := time.Duration(a.cell)*cell + time.Duration(a.offset)
+		share := a.share
+		if a.begin != a.share {
+			share = a.begin + (a.share-a.begin)*float64(at)/float64(a.end)
+		}
+		if share < 1 && unit(random(a.seed, drawKeep, id, 0)) > share {
 			continue
 		}
-		a.next = arrival{at: time.Duration(a.cell)*cell + time.Duration(a.offset), session: id}
+		a.next = arrival{at: at, session: id}
 		if a.next.at >= a.end {
 			a.next.at = never
 		}

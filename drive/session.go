@@ -15,15 +15,16 @@ var errHeaderValue = errors.New("a value with a line break cannot stand in a hea
 
 // session is one user's way through a journey.
 type session struct {
-	id    uint64
-	flow  *flow
-	plan  *plan
-	at    int           // index of the next call
-	due   time.Duration // of the next call
-	kept  []string
-	jar   jar
-	conns []*conn   // own connections by target, when they are not shared
-	own   []*socket // the same in a reactor
+	id     uint64
+	flow   *flow
+	plan   *plan
+	at     int           // index of the next call
+	due    time.Duration // of the next call
+	kept   []string
+	jar    jar
+	conns  []*conn   // own connections by target, when they are not shared
+	own    []*socket // the same in a reactor
+	second http2     // and over HTTP/2
 }
 
 func newSession(p *plan, f *flow, id uint64) *session {
@@ -127,6 +128,11 @@ func (s *session) judge(r *call, a *answer) (kind string, cut bool) {
 	case r.expect == 0 && a.status >= 400:
 		return strconv.Itoa(a.status), len(r.keep) > 0
 	}
+	for i := range r.checks {
+		if !r.checks[i].holds(a) {
+			return r.checks[i].kind, len(r.keep) > 0
+		}
+	}
 	for i := range r.keep {
 		k := &r.keep[i]
 		v, ok := a.value(k)
@@ -154,17 +160,33 @@ func (a *answer) value(k *keep) (string, bool) {
 		}
 		return "", false
 	}
-	body := a.body
-	if coding, _ := a.header("Content-Encoding"); coding == "gzip" {
-		z, err := gzip.NewReader(bytes.NewReader(body))
-		if err != nil {
+	body, ok := a.plain()
+	switch {
+	case !ok:
+		return "", false
+	case k.pattern != nil:
+		m := k.pattern.FindSubmatch(body)
+		if m == nil {
 			return "", false
 		}
-		if body, err = io.ReadAll(io.LimitReader(z, maxKept)); err != nil {
-			return "", false
-		}
+		return string(m[1]), true
+	case k.tag != "":
+		return attribute(body, k.tag, k.field)
 	}
 	return walk(body, k.path)
+}
+
+// plain is the body without its coding.
+func (a *answer) plain() ([]byte, bool) {
+	if coding, _ := a.header("Content-Encoding"); coding != "gzip" {
+		return a.body, true
+	}
+	z, err := gzip.NewReader(bytes.NewReader(a.body))
+	if err != nil {
+		return nil, false
+	}
+	body, err := io.ReadAll(io.LimitReader(z, maxKept))
+	return body, err == nil
 }
 
 func (a *answer) header(name string) (string, bool) {
@@ -176,20 +198,30 @@ func (a *answer) header(name string) (string, bool) {
 	return "", false
 }
 
-// wants reports whether a keep names the header.
+// wants reports whether a keep or a check names the header.
 func (r *call) wants(name []byte) bool {
 	for i := range r.keep {
 		if h := r.keep[i].header; h != "" && bytes.EqualFold(name, []byte(h)) {
 			return true
 		}
 	}
+	for i := range r.checks {
+		if h := r.checks[i].at.header; h != "" && bytes.EqualFold(name, []byte(h)) {
+			return true
+		}
+	}
 	return false
 }
 
-// wantsBody reports whether a keep looks into the body.
+// wantsBody reports whether a keep or a check looks into the body.
 func (r *call) wantsBody() bool {
 	for i := range r.keep {
-		if r.keep[i].path != nil {
+		if r.keep[i].inBody() {
+			return true
+		}
+	}
+	for i := range r.checks {
+		if r.checks[i].at.inBody() {
 			return true
 		}
 	}

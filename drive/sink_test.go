@@ -2,15 +2,18 @@ package drive
 
 import (
 	"bufio"
-	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/premortem/premortem"
 )
 
 // TestMain lets the test binary be its own null sink, so that the server's work is
@@ -20,11 +23,14 @@ func TestMain(m *testing.M) {
 		serveSink()
 		return
 	}
+	if os.Getenv("DRIVE_TEST_LOAD") != "" {
+		loadAlone()
+		return
+	}
 	os.Exit(m.Run())
 }
 
-// serveSink answers every request with the same bytes until its standard input
-// ends. It reads as little of HTTP as it can.
+// serveSink is a Sink until its standard input ends.
 func serveSink() {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -32,39 +38,18 @@ func serveSink() {
 		os.Exit(2)
 	}
 	fmt.Println(l.Addr())
+	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go answerAll(c)
-		}
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		cancel()
 	}()
-	_, _ = io.Copy(io.Discard, os.Stdin)
+	if err := Sink(ctx, l, 15); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
+	}
 }
 
 var sinkAnswer = []byte("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{\"token\":\"abc\"}")
-
-// answerAll answers one connection's requests, which have no body.
-func answerAll(c net.Conn) {
-	defer c.Close()
-	buf := make([]byte, 2048)
-	n := 0
-	for {
-		m, err := c.Read(buf[n:])
-		if err != nil {
-			return
-		}
-		if n += m; !bytes.HasSuffix(buf[:n], []byte("\r\n\r\n")) {
-			continue
-		}
-		n = 0
-		if _, err := c.Write(sinkAnswer); err != nil {
-			return
-		}
-	}
-}
 
 // startSink runs a null sink in a process of its own and returns its URL.
 func startSink(t testing.TB) string {
@@ -94,4 +79,60 @@ func startSink(t testing.TB) string {
 		t.Fatal(err)
 	}
 	return "http://" + strings.TrimSpace(addr)
+}
+
+func TestASinkAnswersEveryRequestWhateverItsPieces(t *testing.T) {
+	url := startSink(t)
+	c, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	large := strings.Repeat("b", 100_000)
+	for _, p := range []string{"GET / HT", "TP/1.1\r\nHost: x\r\n", "\r\nGET /2 HTTP/1.1\r\n\r\nPO",
+		fmt.Sprintf("ST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n", len(large)), large, "GET /4 HTTP/1.1\r\n\r\n"} {
+		if _, err := io.WriteString(c, p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	in := bufio.NewReader(c)
+	for i := range 4 {
+		resp, err := http.ReadResponse(in, nil)
+		if err != nil {
+			t.Fatalf("answer %d: %v", i, err)
+		}
+		if n, _ := io.Copy(io.Discard, resp.Body); n != 15 {
+			t.Errorf("answer %d has %d bytes", i, n)
+		}
+	}
+}
+
+func TestTheCeilingIsThatOfTheSinkAndALoadAboveItIsDoubted(t *testing.T) {
+	url := startSink(t)
+	w := one("/")
+	w.URLs = local("http://127.0.0.1:1") // must not be asked
+	top, err := Ceiling(t.Context(), w, url)
+	if err != nil || top < 100 {
+		t.Fatalf("ceiling %v, %v", top, err)
+	}
+	good := Result{Took: time.Second, Load: premortem.LoadStats{Offered: 600, Sent: 600, Done: 600, LagP99: 0.0004, OwnCPU: 0.5}}
+	for name, c := range map[string]struct {
+		change func(*premortem.LoadStats)
+		want   string
+	}{
+		"healthy":        {func(*premortem.LoadStats) {}, ""},
+		"near the top":   {func(l *premortem.LoadStats) { l.Sent, l.Offered = 800, 800 }, "beyond 700/s"},
+		"drops":          {func(l *premortem.LoadStats) { l.Dropped, l.Drops = 2, map[string]uint64{"open files": 2} }, "open files"},
+		"late":           {func(l *premortem.LoadStats) { l.LagP99 = 0.02 }, "20.0 ms late"},
+		"busy":           {func(l *premortem.LoadStats) { l.OwnCPU = 0.9 }, "0.90 of its 1 cores"},
+		"its own books":  {func(l *premortem.LoadStats) { l.Little = 0.03 }, "Little"},
+		"no load at all": {func(l *premortem.LoadStats) { l.Offered = 0 }, "nothing was offered"},
+	} {
+		r := good
+		c.change(&r.Load)
+		if got := r.Saturated(1000, 300*time.Millisecond, 1); (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
 }
