@@ -31,12 +31,18 @@ func Judge(t *premortem.Trial) (premortem.Verdict, []premortem.Finding) {
 		Experiment: t.Experiment, Answer: ex.answer, Says: ex.says, First: ex.first(),
 		Findings: []string{}, Doubts: ex.doubts, Broken: ex.broken,
 	}
+	if ex.answer == premortem.Fails {
+		v.Onsets = onsets(t)
+	}
 	found := diagnose(t, ex)
 	if ex.own(t, found) {
 		v.Broken, v.First, v.Says = ex.broken, ex.first(), ex.says
 	}
-	for _, f := range found {
+	for i, f := range found {
 		if v.Answer != premortem.Fails || concerns(t, f, ex) {
+			if len(v.Findings) == 0 {
+				found[i].Evidence = withOrder(f.Evidence, v.Onsets, v.First)
+			}
 			v.Findings = append(v.Findings, f.Key())
 		}
 	}

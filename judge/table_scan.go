@@ -371,6 +371,9 @@ func scanExplains(t *premortem.Trial, cause, effect premortem.Finding) bool {
 		return slices.Contains(routesOfScan(t, cause), effect.Subject)
 	case "connections-exhausted":
 		return dominates && effect.Node == cause.Node && cause.Severity >= premortem.Down
+	case "predicate-hides-index", "estimate-off": // what the same scan shows besides
+		table, _, _ := strings.Cut(cause.Subject, " ")
+		return effect.Node == cause.Node && strings.Contains(" "+effect.Subject+" ", " "+table+" ")
 	}
 	return false
 }
