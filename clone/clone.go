@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/premortem/premortem"
+	"github.com/premortem/premortem/postgres"
 	"github.com/premortem/premortem/wire"
 )
 
@@ -57,6 +58,7 @@ type Clone struct {
 	plans   []*workload
 	redis   []*redisServer
 	crew    crew
+	profile *postgres.Profile    // of production's database, nil none is named
 	split   map[splitPort]string // ports of addresses whose host is in another variable
 
 	closeMu sync.Mutex

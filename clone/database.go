@@ -5,10 +5,9 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
+	"maps"
 	"net/url"
-	"os"
-	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -32,6 +31,7 @@ type Database struct {
 	Rows     *postgres.Rows // of the live database
 	Factor   float64        // of rows, 1 after Start
 	pristine *postgres.Rows
+	before   *postgres.Rows // of the database before the pending migrations, nil none was made
 	password string
 	fillTook time.Duration
 	binaries postgres.Binaries
@@ -41,7 +41,9 @@ type Database struct {
 // startDatabase starts PostgreSQL of production's major version, applies the
 // repository's migrations and fills the tables to production's size.
 func (c *Clone) startDatabase(ctx context.Context, node premortem.Node, stores []*premortem.Store) (*Database, error) {
-	want := wantedMajor(stores)
+	want := Major(stores)
+	settings, doubts := databaseSettings(stores)
+	c.Notes = append(c.Notes, doubts...)
 	bin, err := postgres.Find(ctx, postgres.FindOptions{Major: want, Cache: c.opts.Cache, Progress: func(s string) {
 		if c.opts.Progress != nil {
 			c.opts.Progress(s, 0, 0)
@@ -51,7 +53,7 @@ func (c *Clone) startDatabase(ctx context.Context, node premortem.Node, stores [
 		return nil, err
 	}
 	srv, err := postgres.Start(ctx, bin, postgres.Options{
-		Dir: c.scratch, Settings: databaseSettings(stores),
+		Dir: c.scratch, Settings: settings,
 		Journal: func(pid int, dir string) error {
 			if pid == 0 { // a folder that is about to be made
 				return c.journal.add(entry{Kind: "folder", Path: dir})
@@ -75,11 +77,14 @@ func (c *Clone) prepare(ctx context.Context, d *Database) error {
 	if err := srv.CreateDatabase(ctx, pristineDatabase, ""); err != nil {
 		return err
 	}
-	ms, err := c.migrations()
+	ms, err := c.migrations(nil)
 	if err != nil {
 		return err
 	}
 	if err := srv.Migrate(ctx, pristineDatabase, ms); err != nil {
+		return err
+	}
+	if err := c.readProfile(); err != nil {
 		return err
 	}
 	began := time.Now()
@@ -95,7 +100,10 @@ func (c *Clone) prepare(ctx context.Context, d *Database) error {
 	}
 	d.Rows, d.fillTook = d.pristine, time.Since(began)
 	c.Notes = append(c.Notes, d.pristine.Notes...)
-	if err := d.grant(ctx); err != nil {
+	if err := c.compareRows(ctx, d); err != nil {
+		return err
+	}
+	if err := d.grant(ctx, pristineDatabase, true); err != nil {
 		return err
 	}
 	if err := srv.CreateDatabase(ctx, liveDatabase, pristineDatabase); err != nil {
@@ -107,7 +115,7 @@ func (c *Clone) prepare(ctx context.Context, d *Database) error {
 }
 
 func (c *Clone) fillOptions() postgres.FillOptions {
-	o := postgres.FillOptions{Rows: c.opts.Rows, Values: map[string]map[string]string{}, Seed: c.opts.Seed}
+	o := postgres.FillOptions{Rows: c.opts.Rows, Values: map[string]map[string]string{}, Seed: c.opts.Seed, Profile: c.profile}
 	if o.Rows == nil {
 		o.Rows = map[string]int64{}
 		for _, w := range c.Sys.Database.Rows {
@@ -126,50 +134,31 @@ func (c *Clone) fillOptions() postgres.FillOptions {
 	return o
 }
 
-func (c *Clone) migrations() ([]postgres.Migration, error) {
-	root, err := os.OpenRoot(c.opts.Dir)
-	if err != nil {
-		return nil, &premortem.Error{Doing: "read the migrations", Err: err}
-	}
-	defer root.Close()
-	var out []postgres.Migration
-	for _, m := range c.Sys.Migrations {
-		f, err := root.Open(filepath.FromSlash(m.Pos.File))
-		if err != nil {
-			return nil, &premortem.Error{Doing: "read the migration", Pos: m.Pos, Err: err}
-		}
-		b, err := io.ReadAll(f)
-		if err := errors.Join(err, f.Close()); err != nil {
-			return nil, &premortem.Error{Doing: "read the migration", Pos: m.Pos, Err: err}
-		}
-		out = append(out, postgres.Migration{Name: m.Pos.File, SQL: string(b), Pos: premortem.Pos{File: m.Pos.File, Line: 1}})
-	}
-	if len(out) == 0 {
-		return nil, &premortem.Error{
-			Doing: "build production's schema", Err: errors.New("no SQL migration was found in the repository"),
-			Hint: "premortem reads migrations/*.sql and the folders of common runners",
-		}
-	}
-	return out, nil
+func (c *Clone) migrations(without []*premortem.Migration) ([]postgres.Migration, error) {
+	return Migrations(c.Sys, c.opts.Dir, without)
 }
 
 // grant makes the role that the app uses: an ordinary one, so that the limits for
-// ordinary roles apply. It runs on the pristine database, so copies inherit it.
-func (d *Database) grant(ctx context.Context) error {
-	conn, err := pgx.Connect(ctx, d.Server.SocketDSN(pristineDatabase))
+// ordinary roles apply. It runs on the pristine database, so copies inherit it; on a
+// second one the role is there and only its rights are given.
+func (d *Database) grant(ctx context.Context, db string, role bool) error {
+	conn, err := pgx.Connect(ctx, d.Server.SocketDSN(db))
 	if err != nil {
 		return &premortem.Error{Doing: "make the app's role", Err: err}
 	}
 	defer conn.Close(ctx)
-	_, err = conn.Exec(ctx, fmt.Sprintf(`
-		CREATE ROLE %[1]s LOGIN PASSWORD '%[2]s';
+	create := ""
+	if role {
+		create = fmt.Sprintf("CREATE ROLE %s LOGIN PASSWORD '%s';", appRole, d.password)
+	}
+	_, err = conn.Exec(ctx, create+fmt.Sprintf(`
 		DO $$ DECLARE s text; BEGIN
 			FOR s IN SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' LOOP
 				EXECUTE format('GRANT ALL ON SCHEMA %%I TO %[1]s', s);
 				EXECUTE format('GRANT ALL ON ALL TABLES IN SCHEMA %%I TO %[1]s', s);
 				EXECUTE format('GRANT ALL ON ALL SEQUENCES IN SCHEMA %%I TO %[1]s', s);
 			END LOOP;
-		END $$`, appRole, d.password))
+		END $$`, appRole))
 	if err != nil {
 		return &premortem.Error{Doing: "make the app's role", Err: err}
 	}
@@ -205,6 +194,14 @@ func (c *Clone) Fresh(ctx context.Context, factor float64) error {
 // Reset puts a copy of the pristine database in the live one's place and starts the
 // units anew, with production's environment.
 func (c *Clone) Reset(ctx context.Context) error {
+	var rows *postgres.Rows
+	if c.Database != nil {
+		rows = c.Database.pristine
+	}
+	return c.resetFrom(ctx, pristineDatabase, rows)
+}
+
+func (c *Clone) resetFrom(ctx context.Context, template string, rows *postgres.Rows) error {
 	if err := c.stopUnits(); err != nil {
 		return err
 	}
@@ -212,10 +209,10 @@ func (c *Clone) Reset(ctx context.Context) error {
 		if err := d.Server.DropDatabase(ctx, liveDatabase); err != nil {
 			return err
 		}
-		if err := d.Server.CreateDatabase(ctx, liveDatabase, pristineDatabase); err != nil {
+		if err := d.Server.CreateDatabase(ctx, liveDatabase, template); err != nil {
 			return err
 		}
-		d.Rows, d.Factor = d.pristine, 1
+		d.Rows, d.Factor = rows, 1
 	}
 	for _, w := range c.plans {
 		w.env.over = nil
@@ -243,34 +240,19 @@ func (d *Database) Sizes(ctx context.Context) ([]premortem.TableSize, error) {
 
 func (d *Database) close() error { return d.Server.Close() }
 
-// wantedMajor is production's major version, 0 when nothing says.
-func wantedMajor(stores []*premortem.Store) int {
-	for _, s := range stores {
-		if n, err := strconv.Atoi(major(s.Version.Value)); err == nil {
-			return n
-		}
-	}
-	return 0
-}
-
 // databaseSettings are production's own where the repository says them, else what
 // a managed service of that size uses as far as planning and durability go.
-func databaseSettings(stores []*premortem.Store) map[string]string {
-	out := map[string]string{"shared_buffers": "256MB", "max_wal_size": "2GB", "shared_preload_libraries": "pg_stat_statements"}
+func databaseSettings(stores []*premortem.Store) (out map[string]string, doubts []string) {
+	out = map[string]string{"shared_buffers": "256MB", "max_wal_size": "2GB", "shared_preload_libraries": "pg_stat_statements"}
 	for _, s := range stores {
 		if s.MaxConnections.Set() {
 			out["max_connections"] = strconv.Itoa(s.MaxConnections.Value)
 			break
 		}
 	}
-	for _, p := range stores[0].Params {
-		switch p.Name {
-		case "work_mem", "random_page_cost", "effective_cache_size", "jit", "max_parallel_workers_per_gather", "statement_timeout",
-			"idle_in_transaction_session_timeout", "lock_timeout", "default_statistics_target":
-			out[p.Name] = p.Value.Value
-		}
-	}
-	return out
+	own, doubts := Settings(stores, append(slices.Clone(planning), "statement_timeout", "idle_in_transaction_session_timeout", "lock_timeout"))
+	maps.Copy(out, own)
+	return out, doubts
 }
 
 // TCP is the app role's way into the live database: through addr, an edge, or

@@ -27,12 +27,18 @@ func (r *run) prove(ctx context.Context, s *search, until time.Time) error {
 		return err
 	}
 	multiple := s.first()
+	if why := r.unused(ctx, f, s.breaks[multiple]); why != "" {
+		r.refuse(f, s, why)
+		r.o.Stage(premortem.Stage{Name: "fix", Says: r.proofs[f.Key()].Says, Took: time.Since(began).Seconds()})
+		return r.mend(ctx)
+	}
 	after, v, err := r.step(ctx, s.x, multiple)
 	if err != nil {
 		return err
 	}
 	proof := judge.Compare(s.breaks[multiple], after, *f)
-	proof.X = s.x
+	proof.X, proof.Cost = s.x, r.fixCost
+	judge.Weigh(&proof, *f)
 	r.proofs[f.Key()] = &proof
 	r.proved = f
 	fixed := &search{x: s.x, verdicts: map[float64]premortem.Verdict{}, breaks: map[float64]*premortem.Trial{}}
@@ -59,7 +65,7 @@ func told(p premortem.Proof) string {
 
 // mend takes every fix away.
 func (r *run) mend(ctx context.Context) error {
-	r.fixed, r.fixSQL, r.env, r.poolNow = "", "", nil, nil
+	r.fixed, r.fixSQL, r.fixCost, r.env, r.poolNow = "", "", nil, nil, nil
 	return r.c.Reset(ctx)
 }
 
@@ -98,9 +104,11 @@ func (r *run) fix(ctx context.Context, f *premortem.Finding) error {
 	switch {
 	case try.SQL != "":
 		r.fixSQL = try.SQL
-		if err := r.c.Database.Exec(ctx, try.SQL); err != nil {
+		cost, err := r.applyIndex(ctx, try.SQL)
+		if err != nil {
 			return err
 		}
+		r.fixCost = cost
 		return r.c.Database.Exec(ctx, "ANALYZE")
 	case len(try.Env) > 0:
 		return r.setEnv(ctx, f)

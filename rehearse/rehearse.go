@@ -22,14 +22,20 @@ import (
 type Options struct {
 	Clone  clone.Options
 	Seed   int64
-	Budget time.Duration                // for everything; 0 means 5 minutes
-	Hold   time.Duration                // of one step's measured load; 0 means as long as the rarest route needs, 4 to 24 s
-	Cap    float64                      // largest multiple that is tried; 0 means 16 (rows: 4)
-	Only   []string                     // of "calls", "users", "rows"; nil means all
-	Rules  []*check.Rule                // nil means all
-	Save   func(*premortem.Trial) error // keeps a trial; nil keeps none
-	Stage  func(premortem.Stage)        // a stage ended; nil is allowed
-	Doing  func(what string)            // what is being done now; nil is allowed
+	Budget time.Duration // for everything; 0 means 5 minutes
+	Hold   time.Duration // of one step's measured load; 0 means as long as the rarest route needs, 4 to 24 s
+	Cap    float64       // largest multiple that is tried; 0 means 16 (rows: 4)
+	Only   []string      // of "calls", "users", "rows"; nil means all
+	Rules  []*check.Rule // nil means all that run unasked
+	// Accepted is the repository's baseline: what it lists is marked and fails nothing.
+	Accepted []check.Accepted
+	// Migrations are files that are applied to the clone under normal load, with all that
+	// follow the first of them, before anything else is asked. nil takes those that
+	// migration-locks-table suspects, when time is left; "none" takes none.
+	Migrations []string
+	Save       func(*premortem.Trial) error // keeps a trial; nil keeps none
+	Stage      func(premortem.Stage)        // a stage ended; nil is allowed
+	Doing      func(what string)            // what is being done now; nil is allowed
 }
 
 // run is one rehearsal under way.
@@ -49,6 +55,7 @@ type run struct {
 	behind   map[string][]premortem.Finding       // of trials with a fix in place, by experiment
 	fixed    string                               // name of the fix that is in place, "" none
 	fixSQL   string                               // its statement, to be repeated when the database is made anew
+	fixCost  *premortem.WriteCost                 // what it costs those who write, nil unknown
 	env      map[premortem.Node]map[string]string // its environment, over production's
 	poolNow  map[string]int                       // pool sizes that the fix changed, by "node VARIABLE"
 	plans    map[string]premortem.Plan
@@ -106,7 +113,7 @@ func (o Options) withDefaults() Options {
 		o.Budget = 5 * time.Minute
 	}
 	if o.Rules == nil {
-		o.Rules = check.Rules()
+		o.Rules = check.Unasked()
 	}
 	if o.Stage == nil {
 		o.Stage = func(premortem.Stage) {}
@@ -140,6 +147,9 @@ func (r *run) ready() error {
 		if s.Set() && !(s.Value > 0) {
 			return &premortem.Error{Doing: "rehearse", Pos: s.Pos, Err: errors.New("normal load is nothing"), Hint: "leave the key out, or give it a number above 0"}
 		}
+	}
+	if _, err := r.pendingMigrations(); err != nil {
+		return err
 	}
 	r.asked, r.unasked = r.questions()
 	if len(r.asked) == 0 {
@@ -239,12 +249,22 @@ func (r *run) ask(ctx context.Context) (err error) {
 	if err := r.trace(ctx); err != nil {
 		return err
 	}
+	if len(r.o.Migrations) > 0 { // somebody asked for it
+		if err := r.soft(ctx, "the migration could not be rehearsed", r.migrate(ctx)); err != nil {
+			return err
+		}
+	}
 	searches, err := r.searchAll(ctx)
 	if err != nil {
 		return err
 	}
 	if err := r.soft(ctx, "the fix could not be tried on the other questions", r.elsewhere(ctx, searches)); err != nil {
 		return err
+	}
+	if len(r.o.Migrations) == 0 {
+		if err := r.soft(ctx, "the migration was not rehearsed", r.migrate(ctx)); err != nil {
+			return err
+		}
 	}
 	return r.soft(ctx, "the instrument's own cost was not measured", r.cost(ctx))
 }
@@ -271,6 +291,7 @@ func (r *run) finish(began time.Time) {
 	}
 	rep.Findings = judge.Confirm(r.static, r.trials, shown)
 	rep.Findings = check.Suppress(r.sys, rep.Findings, began, r.o.Rules...)
+	rep.Findings = check.Baseline(rep.Findings, r.o.Accepted, nil) // a merged finding has another key: check tells what is stale
 	premortem.SortFindings(rep.Findings)
 	rep.Verdicts = r.verdicts
 	rep.Parity = r.c.Parity

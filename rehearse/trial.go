@@ -3,6 +3,7 @@ package rehearse
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"runtime"
 	"slices"
@@ -146,7 +147,44 @@ func (r *run) phase(ctx context.Context, name string, l drive.Load) (premortem.P
 	}
 	p.Took, p.Load, p.Routes = res.Took.Seconds(), res.Load, res.Routes
 	blind, err := r.watch.Take(ctx, &p)
+	p.Series = append(felt(res.Seconds), counted(p.Series, l.Warm)...)
 	return p, blind, err
+}
+
+// counted leaves the warm-up out of what the probes followed.
+func counted(series []premortem.Series, warm time.Duration) []premortem.Series {
+	skip := int((warm + time.Second/2) / time.Second)
+	for i := range series {
+		series[i].Values = series[i].Values[min(skip, len(series[i].Values)):]
+	}
+	return series
+}
+
+// felt is what users got, second by second.
+func felt(seconds []drive.Second) []premortem.Series {
+	open := premortem.Series{Signal: "requests in flight"}
+	failed := premortem.Series{Signal: "failed requests"}
+	slow := map[string]*premortem.Series{}
+	for i, s := range seconds {
+		open.Values = append(open.Values, float64(s.InFlight))
+		failed.Values = append(failed.Values, float64(s.Failed))
+		for route, p95 := range s.Routes {
+			if slow[route] == nil {
+				slow[route] = &premortem.Series{Signal: "p95 of " + route, Unit: "s", Share: true, Values: make([]float64, i)}
+			}
+			slow[route].Values = append(slow[route].Values, p95)
+		}
+		for _, one := range slow {
+			if n := len(one.Values); n == i { // nobody was answered: it is at least as slow as before
+				one.Values = append(one.Values, append([]float64{0}, one.Values...)[n])
+			}
+		}
+	}
+	out := []premortem.Series{open, failed}
+	for _, route := range slices.Sorted(maps.Keys(slow)) {
+		out = append(out, *slow[route])
+	}
+	return out
 }
 
 // ended counts the units that the load has brought down. Production would start them
@@ -328,7 +366,7 @@ func (r *run) plan(ctx context.Context, call premortem.CallStats) (premortem.Pla
 				args[i] = a
 			}
 		}
-		one, err := postgres.Explain(ctx, r.c.Database.DSN(), sample.Text, args, reads)
+		one, err := r.explain(ctx, sample.Text, args, reads)
 		if err != nil {
 			r.doubts = append(r.doubts, fmt.Sprintf("the plan of %q could not be read: %v", short(call.Op), err))
 			return premortem.Plan{}, false
