@@ -7,7 +7,7 @@ BIN      := bin/premortem
 BUDGET   ?= 110s
 export CGO_ENABLED = 0
 
-.PHONY: demo test short check bench bench-ghost fuzz build setup-demo setup-test docs
+.PHONY: demo test short check bench bench-ghost bench-load bench-rows fuzz build setup-demo setup-test docs
 
 build: $(BIN)
 
@@ -47,6 +47,14 @@ bench:
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./postgres ./wire ./drive
 	$(GO) test -run '^$$' -bench BenchmarkCheck -benchtime 1x ./read
 
+# The load generator beside wrk, vegeta and k6, one core for each and another for the
+# server. The peers are built from their own modules, as tools/bench/peers pins them.
+PEERS := bin/peers
+bench-load:
+	@mkdir -p $(PEERS)
+	$(GO) build -C tools/bench/peers -o $(CURDIR)/$(PEERS)/ github.com/tsenart/vegeta/v12 go.k6.io/k6
+	PEERS=$(CURDIR)/$(PEERS) $(GO) test -run '^$$' -bench 'Peers' -benchtime 1x -timeout 10m ./drive
+
 # For the night: each parser is fed for FUZZTIME with what the ones before it found.
 FUZZTIME ?= 60s
 fuzz:
@@ -59,6 +67,14 @@ fuzz:
 bench-ghost:
 	$(GO) test ./postgres -run 'TestGhostPlansAs|TestGhostPredicts' -ghost-full -v -timeout 3h
 	$(GO) test ./postgres -run '^$$' -bench Ghost -benchtime 1x
+
+# The shop with 500,000 users and 2,000,000 orders: its rows against a raw COPY BINARY
+# FREEZE of the same bytes and against INSERT … SELECT, in the same run; then ten million
+# rows and the memory that making them takes; then how like production's rows are.
+bench-rows:
+	$(GO) test ./postgres -run '^$$' -bench '^Benchmark(Copy|Load)$$' -benchtime 1x -timeout 1h
+	$(GO) test ./postgres -run '^$$' -bench '^BenchmarkMemory$$' -benchtime 1x
+	$(GO) test ./postgres -run '^TestRowsOfAProfileAreLikeProductions$$' -v
 
 docs:
 	$(GO) test ./check ./judge ./report ./observe -run TestDocsAreCurrent -update

@@ -20,14 +20,19 @@ compares what each of them says. It runs nothing of the repository and goes nowh
 whole model of both: a new read without a provider in an untouched manifest counts.
 REV's files are read with git, uncommitted changes belong to the new side.
 
---fix applies the edits that need no person and checks again; --fix --dry-run prints
-them as a patch.
+--fix applies the edits that need no person (await in an async function, a plain CMD as
+a list, npm ci, a line of .dockerignore) and checks again; --fix --dry-run prints them
+as a patch. What needs a person has its patch in the report.
 
 --baseline-update writes .premortem/baseline.json, which is meant to be committed:
 what it lists is not shown and fails nothing.
 
 --self-test plants faults in the repository, in memory and one at a time, and tells
-how many of them the rules catch.`
+how many of them are caught: by the rule, by another one about the same node, by none.
+
+What was read is remembered in the user's cache folder (~/.cache/premortem on Linux,
+~/Library/Caches/premortem on a Mac) and used again while no file that was read has
+changed. It holds no secret. --no-cache and PREMORTEM_NO_CACHE=1 switch it off.`
 
 // check returns the command, and the function that gives its flags to another.
 func (p *program) check() (*cobra.Command, func(*cobra.Command)) {

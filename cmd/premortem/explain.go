@@ -66,6 +66,9 @@ func topics() []topic {
 	for _, s := range judge.Signs() {
 		out = append(out, topic{"sign", s.Name, s.Doc.Title, func() string { t, _ := judge.Explain(s.Name); return t }})
 	}
+	for _, v := range prophecies {
+		add("forecast", v.name, v.doc)
+	}
 	for _, v := range observe.Probes() {
 		add("probe", v.Name, v.Doc)
 	}
@@ -91,7 +94,7 @@ func plain(kind, name string, d premortem.Doc) string {
 }
 
 func (p *program) listTopics() {
-	for _, kind := range []string{"rule", "sign", "probe", "reader", "driver", "format"} {
+	for _, kind := range []string{"rule", "sign", "forecast", "probe", "reader", "driver", "format"} {
 		fmt.Fprintf(p.out, "%ss\n", kind)
 		for _, t := range topics() {
 			if t.kind == kind {

@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -26,6 +23,7 @@ type forecastFlags struct {
 	until   string
 	growth  string
 	disk    string
+	writes  string
 	still   []string
 	seed    int64
 }
@@ -53,110 +51,12 @@ premortem.yaml, of which a part is generated to learn how the values are spread.
 	f.StringVar(&o.queries, "queries", "", "a file of SQL statements to plan as well")
 	f.StringVar(&o.run, "run", "", "a saved run whose statements are planned as well: its id or folder, or latest")
 	f.StringVar(&o.until, "until", "1000x", "how far to look: 1000x, or 1e9rows of the largest table")
-	f.StringVar(&o.growth, "growth", "", "how fast the tables grow, to give dates: 8%/month, 150%/year")
+	f.StringVar(&o.growth, "growth", "", "how fast the tables grow, to give dates: 8%/month, 2x/year, 20000 rows/day of the largest table")
 	f.StringVar(&o.disk, "disk", "", "the size of the database's disk: 500GB")
+	f.StringVar(&o.writes, "writes", "", "how many transactions write: 500/s, to tell how soon transaction ids would end")
 	f.StringSliceVar(&o.still, "still", nil, "tables that do not grow, separated by commas")
 	f.Int64Var(&o.seed, "seed", 1, "decides the generated rows")
 	return cmd
-}
-
-// horizon is how far a forecast looks.
-type horizon struct {
-	times float64 // multiple; 0 when it is Rows
-	rows  float64 // of the largest table
-	// monthly growth, 0 unknown: 0.08 for 8 % a month.
-	monthly float64
-	disk    float64 // bytes, 0 unknown
-}
-
-var (
-	untilTimes = regexp.MustCompile(`^([0-9.]+(?:e[0-9]+)?) ?[x×]$`)
-	untilRows  = regexp.MustCompile(`^([0-9][0-9_,.]*(?:e[0-9]+)?) ?rows?$`)
-	growthRate = regexp.MustCompile(`^([0-9.]+) ?% ?(?:/|per|a) ?(day|week|month|year)$`)
-	diskSize   = regexp.MustCompile(`^([0-9.]+) ?(GB|GiB|TB|TiB|G|T|Gi|Ti)$`)
-)
-
-// horizon reads --until, --growth and --disk.
-func (o *forecastFlags) horizon() (h horizon, err error) {
-	refuse := func(flag, value, want string) error {
-		return &premortem.Error{Doing: "read " + flag, Err: fmt.Errorf("%q is not understood", value), Hint: want}
-	}
-	number := func(s string) float64 {
-		v, err := strconv.ParseFloat(strings.NewReplacer("_", "", ",", "").Replace(s), 64)
-		if err != nil || math.IsInf(v, 0) {
-			return 0
-		}
-		return v
-	}
-	if m := untilTimes.FindStringSubmatch(o.until); m != nil {
-		h.times = number(m[1])
-	} else if m := untilRows.FindStringSubmatch(o.until); m != nil {
-		h.rows = number(m[1])
-	}
-	if h.times <= 1 && h.rows < 1 || h.times > 1e6 || h.rows > 1e12 {
-		return h, refuse("--until", o.until, "write a multiple from 1x to 1000000x, or rows of the largest table: 1e9rows")
-	}
-	if o.growth != "" {
-		m := growthRate.FindStringSubmatch(o.growth)
-		if m == nil || number(m[1]) <= 0 {
-			return h, refuse("--growth", o.growth, "write a rate: 8%/month, 2%/week, 150%/year")
-		}
-		months := map[string]float64{"day": 12.0 / 365, "week": 12.0 / 52, "month": 1, "year": 12}[m[2]]
-		h.monthly = math.Pow(1+number(m[1])/100, 1/months) - 1
-	}
-	if o.disk != "" {
-		m := diskSize.FindStringSubmatch(o.disk)
-		if m == nil || number(m[1]) <= 0 {
-			return h, refuse("--disk", o.disk, "write a size: 500GB, 2TB")
-		}
-		h.disk = number(m[1]) * map[string]float64{"GB": 1e9, "G": 1e9, "TB": 1e12, "T": 1e12, "GiB": 1 << 30, "Gi": 1 << 30, "TiB": 1 << 40, "Ti": 1 << 40}[m[2]]
-	}
-	return h, nil
-}
-
-// multiples are a grid of 1, 2, 5 up to the horizon.
-func (h horizon) multiples(largest float64) []float64 {
-	last := h.times
-	if h.rows > 0 && largest > 0 {
-		last = h.rows / largest
-	}
-	out := []float64{1}
-	for ten := 1.0; ten <= last; ten *= 10 {
-		for _, m := range []float64{1, 2, 5} {
-			if k := ten * m; k > 1 && k < last*0.8 {
-				out = append(out, k)
-			}
-		}
-	}
-	if last > 1 {
-		out = append(out, last)
-	}
-	return out
-}
-
-// when says by which date a multiple is reached, "" when nobody said how fast it grows.
-func (h horizon) when(multiple float64, now time.Time) string {
-	if h.monthly == 0 || multiple <= 1 {
-		return ""
-	}
-	months := math.Log(multiple) / math.Log(1+h.monthly)
-	if months > 1200 {
-		return ", at this growth not within a century"
-	}
-	at := now.AddDate(0, 0, int(months*365.25/12))
-	return fmt.Sprintf(", at this growth in %s, %s", span(months), at.Format("January 2006"))
-}
-
-func span(months float64) string {
-	switch n := int(math.Round(months)); {
-	case n < 1:
-		return "less than a month"
-	case n == 1:
-		return "a month"
-	case n < 36:
-		return fmt.Sprintf("%d months", n)
-	}
-	return fmt.Sprintf("%.0f years", months/12)
 }
 
 // prophet makes one forecast.
@@ -256,7 +156,7 @@ func (f *prophet) knowsStill(p *postgres.Profile) error {
 func (f *prophet) sweep(ctx context.Context, b *base, asked []question) (*postgres.Outlooks, error) {
 	began := time.Now()
 	f.bar.doing("build the ghost")
-	g, err := postgres.NewGhost(ctx, b.binaries, b.migrations, b.profile, postgres.GhostOptions{Settings: b.settings})
+	g, err := f.ghost(ctx, b)
 	if err != nil {
 		return nil, err
 	}
@@ -264,6 +164,7 @@ func (f *prophet) sweep(ctx context.Context, b *base, asked []question) (*postgr
 	if err := errors.Join(err, g.Close()); err != nil {
 		return nil, err
 	}
+	f.lost(g.Lost)
 	for _, n := range g.Notes {
 		f.doubt("the ghost: %s", n)
 	}

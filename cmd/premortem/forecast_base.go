@@ -4,14 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/premortem/premortem"
+	"github.com/premortem/premortem/clone"
 	"github.com/premortem/premortem/postgres"
 )
 
@@ -19,6 +16,8 @@ import (
 type base struct {
 	binaries   postgres.Binaries
 	migrations []postgres.Migration
+	drawn      *postgres.Blueprint // instead of migrations
+	spare      *postgres.Blueprint // if the migrations fail; nil there is none
 	settings   map[string]string
 	profile    *postgres.Profile
 	factors    map[string]float64 // from the profile's rows to today's, by "schema.table"
@@ -42,24 +41,39 @@ const sampleRows = 150_000
 
 // base reads the profile, or generates a part of the declared rows.
 func (f *prophet) base(ctx context.Context) (*base, error) {
-	ms, err := f.migrations()
-	if err != nil {
-		return nil, err
+	b := &base{db: "sample"}
+	var doubts []string
+	b.settings, doubts = clone.Planning(f.stores())
+	for _, d := range doubts {
+		f.doubt("%s", d)
 	}
-	b := &base{migrations: ms, settings: f.settings(), db: "sample"}
 	if f.o.profile == "" && f.sys.Database.Profile.Set() {
 		f.o.profile = filepath.Join(f.dir, filepath.FromSlash(f.sys.Database.Profile.Value))
 	}
-	major := f.major()
+	major := clone.Major(f.stores())
+	var err error
 	if f.o.profile != "" {
 		if b.profile, err = postgres.LoadProfile(f.o.profile); err != nil {
 			return nil, err
 		}
 		major = b.profile.Server.Major()
-	} else if len(f.sys.Database.Rows) == 0 {
+		for _, m := range b.profile.Missing {
+			f.doubt("the profile lacks %s", m)
+		}
+	}
+	if err := f.schema(b); err != nil {
+		return nil, err
+	}
+	if b.profile == nil && len(f.sys.Database.Rows) == 0 {
 		return nil, &premortem.Error{
 			Doing: "learn how large production is", Err: errors.New("nothing says how many rows it has"),
 			Hint: "declare database: {rows: {users: 500000}} in premortem.yaml, or give --profile",
+		}
+	}
+	if major != 0 && (major < postgres.Oldest || major > postgres.Newest) {
+		return nil, &premortem.Error{
+			Doing: "choose a PostgreSQL", Err: fmt.Errorf("production runs PostgreSQL %d; %d to %d are understood", major, postgres.Oldest, postgres.Newest),
+			Hint: "forecast a version that you will upgrade to: change it where it is declared",
 		}
 	}
 	b.binaries, err = postgres.Find(ctx, postgres.FindOptions{Major: major, Progress: f.bar.doing})
@@ -87,11 +101,8 @@ func (f *prophet) generate(ctx context.Context, b *base) (err error) {
 	if b.server, err = postgres.Start(ctx, b.binaries, postgres.Options{Settings: settings}); err != nil {
 		return err
 	}
-	if err := b.server.CreateDatabase(ctx, b.db, ""); err != nil {
+	if err := f.build(ctx, b); err != nil {
 		return err
-	}
-	if err := b.server.Migrate(ctx, b.db, b.migrations); err != nil {
-		return fmt.Errorf("%w: %w", errNoSchema, err)
 	}
 	schema, err := postgres.Inspect(ctx, b.server.SocketDSN(b.db))
 	if err != nil {
@@ -150,34 +161,6 @@ func (f *prophet) plans(schema *postgres.Schema) (full, part *postgres.Rows, err
 	return full, part, err
 }
 
-// migrations reads the files that make the schema.
-func (f *prophet) migrations() ([]postgres.Migration, error) {
-	root, err := os.OpenRoot(f.dir)
-	if err != nil {
-		return nil, &premortem.Error{Doing: "read the migrations", Err: err}
-	}
-	defer root.Close()
-	var out []postgres.Migration
-	for _, m := range f.sys.Migrations {
-		if !strings.HasSuffix(m.Pos.File, ".sql") {
-			return nil, fmt.Errorf("%w: %s is no SQL and would have to be run", errNoSchema, m.Pos.File)
-		}
-		file, err := root.Open(filepath.FromSlash(m.Pos.File))
-		if err != nil {
-			return nil, &premortem.Error{Doing: "read the migration", Pos: m.Pos, Err: err}
-		}
-		raw, err := io.ReadAll(file)
-		if err := errors.Join(err, file.Close()); err != nil {
-			return nil, &premortem.Error{Doing: "read the migration", Pos: m.Pos, Err: err}
-		}
-		out = append(out, postgres.Migration{Name: m.Pos.File, SQL: string(raw), Pos: premortem.Pos{File: m.Pos.File, Line: 1}})
-	}
-	if len(out) == 0 {
-		return nil, fmt.Errorf("%w: no SQL migration was found in the repository", errNoSchema)
-	}
-	return out, nil
-}
-
 // stores are production's PostgreSQL, as every deployment describes it.
 func (f *prophet) stores() []*premortem.Store {
 	for _, s := range f.sys.Stores {
@@ -186,40 +169,6 @@ func (f *prophet) stores() []*premortem.Store {
 		}
 	}
 	return nil
-}
-
-// major is production's version, 0 when nothing says.
-func (f *prophet) major() int {
-	for _, s := range f.stores() {
-		text, _, _ := strings.Cut(s.Version.Value, ".")
-		text, _, _ = strings.Cut(text, "-")
-		if n, err := strconv.Atoi(text); err == nil {
-			return n
-		}
-	}
-	return 0
-}
-
-// settings are those of production's parameter group that decide plans.
-func (f *prophet) settings() map[string]string {
-	out := map[string]string{}
-	for _, s := range f.stores() {
-		for _, p := range s.Params {
-			switch p.Name {
-			case "work_mem", "random_page_cost", "seq_page_cost", "effective_cache_size", "jit", "max_parallel_workers_per_gather",
-				"default_statistics_target", "hash_mem_multiplier", "enable_partitionwise_join", "enable_partitionwise_aggregate":
-				_, set := out[p.Name]
-				switch {
-				case set || p.Value.Value == "":
-				case strings.Contains(p.Value.Value, "{"): // "{DBInstanceClassMemory/32768}"
-					f.doubt("%s of production is a formula, %s; PostgreSQL's default is planned with", p.Name, p.Value.Value)
-				default:
-					out[p.Name] = p.Value.Value
-				}
-			}
-		}
-	}
-	return out
 }
 
 // node is production's PostgreSQL.

@@ -15,6 +15,7 @@ const (
 	ruleGrows  = "work-grows-with-rows"
 	rulePlan   = "plan-changes-with-rows"
 	ruleSpills = "spills-to-disk"
+	ruleTrap   = "generic-plan-misleads"
 
 	along = 0.7 // exponent from which work is said to grow with the rows
 )
@@ -27,6 +28,10 @@ func (f *prophet) tell(asked []question, s *postgres.Outlooks) {
 		if o.Err != nil {
 			failed = append(failed, fmt.Sprintf("%s (%s): %v", short(q.shown), q.where(), o.Err))
 			continue
+		}
+		if found, ok := f.trapped(q, &o); ok {
+			found.Evidence = append(found.Evidence, premortem.Evidence{Says: f.belief})
+			f.r.Findings = append(f.r.Findings, found)
 		}
 		for _, look := range []func(question, *postgres.Outlook) (premortem.Finding, bool){f.grows, f.changes, f.spills} {
 			found, ok := look(q, &o)

@@ -17,6 +17,7 @@ const (
 	ruleSequences = "sequence-runs-out"
 	ruleWraps     = "transaction-ids-run-out"
 	ruleDisk      = "disk-runs-out"
+	ruleSlots     = "connections-run-out"
 )
 
 // connections asks the rule that knows pools and servers.
@@ -27,7 +28,11 @@ func (f *prophet) connections() error {
 	}
 	f.r.Findings = append(f.r.Findings, check.Suppress(f.sys, check.Run(f.sys, rules), time.Now(), rules...)...)
 	for _, u := range check.Unknowns(f.sys, rules) {
-		f.unknown("%s", u)
+		if strings.HasPrefix(u, "pool-exceeds-database") {
+			f.unknown("%s", u)
+		} else { // plans do not depend on it
+			f.doubt("connections were not added up: %s", u)
+		}
 	}
 	return nil
 }
@@ -44,7 +49,9 @@ func (f *prophet) limits(b *base, s *postgres.Outlooks) {
 	f.keys(p, grows)
 	f.sequences(p)
 	f.wraps(p)
+	f.cycle(p)
 	f.disk(s)
+	f.slots()
 }
 
 // ends are the last values of the whole-number types.
@@ -102,7 +109,7 @@ func (f *prophet) limit(at float64, finding premortem.Finding) {
 	if at > f.far() {
 		return
 	}
-	finding.Says += f.h.when(at, f.began)
+	finding.Says += f.h.when(at, f.largest, f.began)
 	for i := 0; i < len(finding.Evidence); i++ {
 		if e := finding.Evidence[i]; e.Measure == nil && !e.Pos.Known() {
 			finding.Evidence = append(finding.Evidence[:i], finding.Evidence[i+1:]...)
@@ -178,11 +185,7 @@ func (f *prophet) wraps(p *postgres.Profile) {
 	if f.o.profile == "" || p.TransactionAge == 0 {
 		return
 	}
-	const last = 1<<31 - 3_000_000
-	freeze, err := strconv.ParseFloat(p.Settings["autovacuum_freeze_max_age"], 64)
-	if err != nil {
-		freeze = 200e6
-	}
+	last, freeze := float64(lastTransaction), freezeAge(p)
 	age := float64(p.TransactionAge)
 	if age <= freeze*1.5 {
 		return
@@ -194,10 +197,65 @@ func (f *prophet) wraps(p *postgres.Profile) {
 	f.r.Findings = append(f.r.Findings, premortem.Finding{
 		Rule: ruleWraps, Severity: severity, Node: f.node(), Certain: true,
 		Says: fmt.Sprintf("the oldest transaction is %s old and autovacuum should have frozen it at %s: at %s the server refuses writes",
-			grouped(p.TransactionAge), grouped(int64(freeze)), grouped(last)),
+			grouped(p.TransactionAge), grouped(int64(freeze)), grouped(lastTransaction)) + f.writesEnd(last-age),
 		Evidence: []premortem.Evidence{f.used("age(datfrozenxid)", age, last)},
 		Fix:      premortem.Fix{Says: "find what keeps it from being frozen: a long transaction, a replication slot, a prepared transaction; then VACUUM (FREEZE)"},
 	})
+}
+
+// lastTransaction is the age at which the server refuses writes.
+const lastTransaction = 1<<31 - 3_000_000
+
+// freezeAge is the age at which autovacuum freezes a table whatever else it does.
+func freezeAge(p *postgres.Profile) float64 {
+	if v, err := strconv.ParseFloat(p.Settings["autovacuum_freeze_max_age"], 64); err == nil {
+		return v
+	}
+	return 200e6
+}
+
+// writesEnd says when so many more writing transactions have come.
+func (f *prophet) writesEnd(left float64) string {
+	if f.h.writes == 0 {
+		return "; when that is is unknown without --writes"
+	}
+	days := max(left, 0) / f.h.writes / 86400
+	return fmt.Sprintf("; at %s writing transactions a second on %s", figure(f.h.writes), f.began.AddDate(0, 0, int(min(days, 365e2))).Format("2 January 2006"))
+}
+
+// cycle tells how often all rows must be frozen at the rate of writes, which is soon
+// when a vacuum of large tables takes as long.
+func (f *prophet) cycle(p *postgres.Profile) {
+	if f.h.writes == 0 {
+		return
+	}
+	days := func(n float64) string { return figure(n / f.h.writes / 86400) }
+	says := fmt.Sprintf("at %s writing transactions a second autovacuum must freeze every table each %s days; if something holds it up, writes end after %s days",
+		figure(f.h.writes), days(freezeAge(p)), days(lastTransaction-float64(p.TransactionAge)))
+	f.r.Stages = append(f.r.Stages, premortem.Stage{Name: "transaction ids", Says: says})
+}
+
+// slots finds how many times the replicas the database has connections for. More than
+// it has today is told by the rule that knows pools.
+func (f *prophet) slots() {
+	for _, c := range check.ConnectionsOf(f.sys) {
+		at := float64(c.Accepts) / float64(c.Asked)
+		f.r.Stages = append(f.r.Stages, premortem.Stage{Name: "connections", Says: fmt.Sprintf("%s may be asked for %s of %s", c.Store, grouped(int64(c.Asked)), grouped(int64(c.Accepts)))})
+		if at < 1 {
+			continue
+		}
+		severity := premortem.Note
+		if at < 2 {
+			severity = premortem.Slow
+		}
+		f.limit(at, premortem.Finding{
+			Rule: ruleSlots, Severity: severity, Node: c.Store, Subject: "connections", Certain: true,
+			Says: fmt.Sprintf("%s accepts %s connections and its services may ask for %s: with %s× the replicas they ask for more, and if replicas follow the rows",
+				c.Store, grouped(int64(c.Accepts)), grouped(int64(c.Asked)), figure(at)),
+			Evidence: c.Evidence,
+			Fix:      premortem.Fix{Says: "make each pool smaller as replicas are added, or put a pooler before the database"},
+		})
+	}
 }
 
 // disk adds up the tables.

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/premortem/premortem"
 	"github.com/premortem/premortem/postgres"
 	"github.com/premortem/premortem/wire"
@@ -47,21 +49,31 @@ func (f *prophet) statements() ([]question, error) {
 	return out, nil
 }
 
-// inCode takes the statements of the code; of an UPDATE whose text only the ORM knows,
-// the search for its rows.
+// inCode takes the statements of the code; where only the ORM knows the text, what
+// its conditions tell of it, and of an UPDATE or DELETE the search for its rows.
+// Statements of migrations have run and are not asked about.
 func (f *prophet) inCode() []question {
+	migrations := map[string]bool{}
+	for _, m := range f.sys.Migrations {
+		migrations[m.Pos.File] = true
+	}
 	var out []question
 	var lost []string
 	for _, q := range f.sys.Queries {
-		site := premortem.Evidence{Says: "the statement", Pos: q.Pos}
-		one := question{sql: q.SQL, shown: q.SQL, sites: []premortem.Evidence{site}, node: q.Service}
+		if migrations[q.Pos.File] {
+			continue
+		}
+		one := question{sql: q.SQL, shown: q.SQL, sites: []premortem.Evidence{{Says: "the statement", Pos: q.Pos}}, node: q.Service}
 		if q.SQL == "" {
-			one.sql, one.finds = search(q), true
+			one.sql, one.finds = f.written(q), q.Op != "select"
 			one.shown = one.sql
-			one.sites[0].Says = "the search for its rows"
+			one.sites[0].Says = "as far as its conditions are understood"
+			if one.finds {
+				one.sites[0].Says = "the search for its rows"
+			}
 		}
 		if one.sql == "" {
-			if q.Op != "insert" {
+			if q.Op != "insert" { // which grows only with its indexes
 				lost = append(lost, q.Pos.String())
 			}
 			continue
@@ -74,24 +86,73 @@ func (f *prophet) inCode() []question {
 	return out
 }
 
-// search is the SELECT that finds what an UPDATE or DELETE changes, "" when its
-// conditions are not known.
-func search(q *premortem.Query) string {
-	if q.Table == "" || len(q.Predicates) == 0 || q.Op != "update" && q.Op != "delete" {
+// written is the statement that an ORM's call makes, of an UPDATE or DELETE the SELECT
+// that finds its rows; "" when too little of it is known.
+func (f *prophet) written(q *premortem.Query) string {
+	if q.Table == "" || q.Op == "" || q.Op == "insert" || len(q.Predicates) == 0 && !q.Limit && !q.All {
 		return ""
 	}
+	t := f.sys.Table(q.Table)
 	var where []string
+	next := 0
+	value := func() string { next++; return "$" + strconv.Itoa(next) }
 	for _, p := range q.Predicates {
+		expr := columnOf(t, p.Expr)
 		switch op := strings.ToLower(p.Op); op {
-		case "=", "<", ">", "<=", ">=", "<>":
-			where = append(where, fmt.Sprintf("%s %s $%d", p.Expr, op, len(where)+1))
+		case "=", "<", ">", "<=", ">=", "<>", "!=", "like", "not like", "ilike", "not ilike", "~", "~*", "@>", "<@", "&&":
+			where = append(where, expr+" "+op+" "+value())
+		case "= constant":
+			where = append(where, expr+" = "+value())
 		case "in":
-			where = append(where, fmt.Sprintf("%s = $%d", p.Expr, len(where)+1))
+			where = append(where, expr+" = ANY ("+value()+")")
+		case "not in":
+			where = append(where, expr+" <> ALL ("+value()+")")
+		case "between":
+			where = append(where, expr+" BETWEEN "+value()+" AND "+value())
+		case "is":
+			where = append(where, expr+" IS NULL")
+		case "is not":
+			where = append(where, expr+" IS NOT NULL")
 		default:
 			return ""
 		}
 	}
-	return "SELECT 1 FROM " + q.Table + " WHERE " + strings.Join(where, " AND ")
+	sql := "SELECT * FROM " + tableName(q.Table)
+	if q.Op != "select" {
+		sql = "SELECT 1 FROM " + tableName(q.Table)
+	}
+	if len(where) > 0 {
+		sql += " WHERE " + strings.Join(where, " AND ")
+	}
+	return sql + pageOf(t, q)
+}
+
+// pageOf is the order and the limit of a call.
+func pageOf(t *premortem.Table, q *premortem.Query) string {
+	sql := ""
+	for i, o := range q.Order {
+		name, way, _ := strings.Cut(o, " ")
+		if t == nil || t.Column(strings.Trim(name, `"`)) == nil {
+			return ""
+		}
+		sql += [2]string{" ORDER BY ", ", "}[min(i, 1)] + strings.TrimRight(columnOf(t, name)+" "+way, " ")
+	}
+	if q.Limit {
+		sql += " LIMIT " + page
+	}
+	return sql
+}
+
+// columnOf quotes a column that PostgreSQL would otherwise read in lower case.
+func columnOf(t *premortem.Table, expr string) string {
+	if name := strings.Trim(expr, `"`); t != nil && t.Column(name) != nil {
+		return pgx.Identifier{name}.Sanitize()
+	}
+	return expr
+}
+
+func tableName(name string) string {
+	return pgx.Identifier(strings.Split(name, ".")).Sanitize()
 }
 
 // inFile reads statements separated by semicolons.
@@ -184,32 +245,43 @@ func once(all []question) []question {
 const page = "20"
 
 var (
-	limitParam  = regexp.MustCompile(`(?i)\b(LIMIT|FETCH\s+(?:FIRST|NEXT))\s+(?:\$\d+|\?)`)
-	offsetParam = regexp.MustCompile(`(?i)\bOFFSET\s+(?:\$\d+|\?)`)
-	parameter   = regexp.MustCompile(`'(?:[^']|'')*'|"(?:[^"]|"")*"|\$\d+|\?(?:[|&?])?`)
+	limitParam  = regexp.MustCompile(`(?i)\b(LIMIT|FETCH\s+(?:FIRST|NEXT))\s+(?:\$\d+|\?|%s|:\w+|@\w+|%\(\w+\)s)`)
+	offsetParam = regexp.MustCompile(`(?i)\bOFFSET\s+(?:\$\d+|\?|%s|:\w+|@\w+|%\(\w+\)s)`)
+	// Literals, comments and casts are matched to be passed over.
+	parameter = regexp.MustCompile(`'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|/\*(?s:.*?)\*/|::\w+|\$\d+|\?(?:[|&?])?|%\(\w+\)s|%s\b|[:@]\w+`)
 )
 
-// numbered writes the parameters as $1, $2 … without a gap. LIMIT and OFFSET get the
-// values of a first page.
+// numbered writes the parameters of all drivers ($1, ?, :name, @name, %s, %(name)s) as
+// $1, $2 … without a gap. LIMIT and OFFSET get the values of a first page.
 func numbered(sql string) string {
 	sql = limitParam.ReplaceAllString(sql, "$1 "+page)
 	sql = offsetParam.ReplaceAllString(sql, "OFFSET 0")
 	number := map[string]int{}
 	next := 0
-	return parameter.ReplaceAllStringFunc(sql, func(s string) string {
+	var out strings.Builder
+	end := 0
+	for _, at := range parameter.FindAllStringIndex(sql, -1) {
+		s := sql[at[0]:at[1]]
+		out.WriteString(sql[end:at[0]])
+		end = at[1]
 		switch {
-		case s[0] == '\'' || s[0] == '"' || len(s) == 2 && s[0] == '?':
-			return s
-		case s == "?":
+		case strings.ContainsAny(s[:1], `'"-/`), strings.HasPrefix(s, "::"), len(s) == 2 && s[0] == '?',
+			s[0] == ':' && (at[0] > 0 && sql[at[0]-1] != ' ' && !strings.ContainsRune("(,=[<>\n\t", rune(sql[at[0]-1])) || s[1] >= '0' && s[1] <= '9'), // a slice of an array
+			s[0] == '@' && at[0] > 0 && sql[at[0]-1] == '@':
+			out.WriteString(s)
+			continue
+		case s == "?" || s == "%s":
 			next++
-			return "$" + strconv.Itoa(next)
+			out.WriteString("$" + strconv.Itoa(next))
+			continue
 		}
 		if number[s] == 0 {
 			next++
 			number[s] = next
 		}
-		return "$" + strconv.Itoa(number[s])
-	})
+		out.WriteString("$" + strconv.Itoa(number[s]))
+	}
+	return out.String() + sql[end:]
 }
 
 // short is a statement in one line of bounded length.

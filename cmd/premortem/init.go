@@ -15,10 +15,11 @@ import (
 
 func (p *program) initialise() *cobra.Command {
 	var force bool
+	var from []string
 	cmd := &cobra.Command{
 		Use:     "init [DIR]",
 		Short:   "write premortem.yaml with what was discovered",
-		Example: "  premortem init\n  premortem init --force examples/shop",
+		Example: "  premortem init\n  premortem init --force examples/shop\n  premortem init --from ada.har --from bob.har\n  premortem init --from access.log.gz",
 		Args:    directory,
 		RunE: func(_ *cobra.Command, args []string) error {
 			dir := folder(args)
@@ -33,11 +34,17 @@ func (p *program) initialise() *cobra.Command {
 			if sys == nil {
 				return err
 			}
+			text := proposal(sys)
+			if len(from) > 0 {
+				if text, err = p.proposalFrom(sys, dir, from); err != nil {
+					return err
+				}
+			}
 			f, err := os.CreateTemp(dir, ".premortem-*")
 			if err != nil {
 				return &premortem.Error{Doing: "write " + name, Err: err}
 			}
-			if _, err := f.WriteString(proposal(sys)); err != nil {
+			if _, err := f.WriteString(text); err != nil {
 				_ = f.Close()
 				_ = os.Remove(f.Name())
 				return &premortem.Error{Doing: "write " + name, Err: err}
@@ -50,11 +57,17 @@ func (p *program) initialise() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&force, "force", false, "replace an existing premortem.yaml")
+	cmd.Flags().StringArrayVar(&from, "from", nil, "a `FILE` that says what users do: HAR (give it twice, for two recordings of one story), access log, OpenAPI, Chrome Recorder, or a saved trial")
 	return cmd
 }
 
 // proposal is a premortem.yaml that says what was found and marks what was guessed.
 func proposal(sys *premortem.System) string {
+	return proposedSystem(sys) + "\nbase: {users: 100, calls: 50/s}          # guess: normal load\n" + proposedUse(sys)
+}
+
+// proposedSystem is the part that says what production is.
+func proposedSystem(sys *premortem.System) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# What premortem found, and what it had to guess. Guesses are marked; correct them.\n")
 	if sys.Production != "" {
@@ -68,7 +81,12 @@ func proposal(sys *premortem.System) string {
 			fmt.Fprintf(&b, "    %s: 100000\n", t.Name)
 		}
 	}
-	b.WriteString("\nbase: {users: 100, calls: 50/s}          # guess: normal load\n")
+	return b.String()
+}
+
+// proposedUse is the part that says what users do and what they were promised.
+func proposedUse(sys *premortem.System) string {
+	var b strings.Builder
 	routes := plainRoutes(sys)
 	if len(routes) == 0 {
 		b.WriteString("\n# No HTTP route was found. Describe what users do:\n# journeys:\n#   visit:\n#     steps:\n#       - request: GET /\n")

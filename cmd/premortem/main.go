@@ -139,7 +139,7 @@ Without a command it checks the files alone, like premortem check.`,
 	flags(root)
 	root.SetVersionTemplate("premortem {{.Version}}\n")
 	root.CompletionOptions.HiddenDefaultCmd = false
-	root.AddCommand(check, p.rehearse(), p.forecast(), p.explain(), p.initialise(), p.report(), p.clone())
+	root.AddCommand(check, p.rehearse(), p.forecast(), p.profile(), p.explain(), p.initialise(), p.report(), p.clone(), p.load())
 	return root
 }
 

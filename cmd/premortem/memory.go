@@ -7,7 +7,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 
 	"github.com/premortem/premortem"
 	"github.com/premortem/premortem/read"
@@ -56,10 +58,33 @@ func buildKey() (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// thrifty makes the collector run earlier than usual: a reading throws most of what
-// it allocates away, and a CI runner is small. GOGC overrides it.
+const (
+	smallHeap = 56 << 20 // bytes of heap up to which collecting is not worth its time
+	thrift    = 35       // percent that a larger heap may grow before it is collected
+)
+
+// thrifty fits the collector to a reading: it leaves a small heap alone, and keeps a
+// large one from growing far beyond what is needed, for a CI runner is small. GOGC
+// and GOMEMLIMIT override it.
 func thrifty() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(40)
+	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetGCPercent(smallHeap * 100 / minHeap)
+		runtime.SetFinalizer(&collected{}, (*collected).again)
 	}
+}
+
+// minHeap is the heap that the runtime collects at first, at 100 percent.
+const minHeap = 4 << 20
+
+// collected is garbage: each collection finds it and runs its finalizer.
+type collected struct{ _ *byte }
+
+// again sets how far the heap may grow until the next collection, by what the last
+// one left.
+func (c *collected) again() {
+	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(live)
+	n := max(int(live[0].Value.Uint64()), 1<<20)
+	debug.SetGCPercent(max(thrift, min((smallHeap-n)*100/n, smallHeap*100/minHeap)))
+	runtime.SetFinalizer(c, (*collected).again)
 }

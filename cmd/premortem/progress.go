@@ -99,6 +99,16 @@ func (b *progress) stage(s premortem.Stage) {
 	fmt.Fprintf(b.w, "  %-8s %s  (%.1f s)\n", s.Name, s.Says, s.Took)
 }
 
+// line writes a line of its own.
+func (b *progress) line(text string) {
+	if b.quiet {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	fmt.Fprintf(b.w, "  %s\n", text)
+}
+
 // close ends the moving line. It may be called again.
 func (b *progress) close() {
 	b.mu.Lock()

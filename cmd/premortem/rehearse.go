@@ -25,6 +25,7 @@ type rehearseFlags struct {
 	only   []string
 	x      []string
 	xGiven bool
+	files  []string
 	budget time.Duration
 	hold   time.Duration
 	cap    float64
@@ -51,20 +52,15 @@ the fix in the clone and measures again.`,
 	o.cloneFlags.flags(f)
 	f.StringSliceVar(&o.only, "only", nil, "only these rules, separated by commas")
 	f.StringSliceVar(&o.x, "x", nil, "only these questions: calls, users, rows")
+	f.StringSliceVar(&o.files, "migration", nil, "apply this migration and all that follow it to the clone under load, in their safe form too\n(default: those that migration-locks-table suspects; none: no migration)")
 	f.DurationVar(&o.budget, "budget", 5*time.Minute, "time for everything; what was proved by then is reported")
 	f.DurationVar(&o.hold, "hold", 0, "measured time of each step (default: as long as the rarest route needs, 4s to 24s)")
 	f.Float64Var(&o.cap, "cap", 0, "largest multiple to try (default 16, rows 4)")
 	return cmd
 }
 
-func (p *program) runRehearse(o rehearseFlags, dir string) error {
-	if _, err := o.check(); err != nil {
-		return err
-	}
-	rules, err := check.Only(o.only)
-	if err != nil {
-		return err
-	}
+// sane refuses numbers and questions that mean nothing.
+func (o rehearseFlags) sane() error {
 	if o.xGiven && len(o.x) == 0 {
 		return &premortem.Error{Doing: "read --x", Err: errors.New("it names no question"), Hint: "calls, users, rows; without the flag all are asked"}
 	}
@@ -81,7 +77,25 @@ func (p *program) runRehearse(o rehearseFlags, dir string) error {
 			return &premortem.Error{Doing: "read --x", Err: fmt.Errorf("unknown question %q; one of: calls, users, rows", x)}
 		}
 	}
+	return nil
+}
+
+func (p *program) runRehearse(o rehearseFlags, dir string) error {
+	if _, err := o.check(); err != nil {
+		return err
+	}
+	rules, err := check.Only(o.only)
+	if err != nil {
+		return err
+	}
+	if err := o.sane(); err != nil {
+		return err
+	}
 	sys, err := read.Dir(p.ctx, dir)
+	if err != nil {
+		return err
+	}
+	accepted, err := readBaseline(dir)
 	if err != nil {
 		return err
 	}
@@ -92,8 +106,9 @@ func (p *program) runRehearse(o rehearseFlags, dir string) error {
 	bar := p.progress(o.quiet)
 	defer bar.close()
 	opts := rehearse.Options{
-		Clone: o.options(dir), Seed: o.seed, Budget: o.budget, Hold: o.hold, Cap: o.cap, Only: o.x, Rules: rules,
-		Save: place.trial, Stage: bar.stage, Doing: bar.doing,
+		Clone: o.options(dir), Seed: o.seed, Budget: o.budget, Hold: o.hold, Cap: o.cap, Only: o.x, Rules: rules, Accepted: accepted,
+		Migrations: o.files,
+		Save:       place.trial, Stage: bar.stage, Doing: bar.doing,
 	}
 	opts.Clone.Logs, opts.Clone.Progress = filepath.Join(place.dir, "logs"), bar.part
 	r, err := rehearse.Run(p.ctx, sys, opts)

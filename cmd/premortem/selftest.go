@@ -37,7 +37,8 @@ type ruleTest struct {
 	Rule    string        `json:"rule"`
 	Places  int           `json:"places"`  // faults that could be planted
 	Planted int           `json:"planted"` // faults that were
-	Caught  int           `json:"caught"`
+	Caught  int           `json:"caught"`  // by the rule itself
+	Others  []plantedTest `json:"others"`  // the rule was silent, another one told of the same node
 	Missed  []plantedTest `json:"missed"`
 }
 
@@ -114,7 +115,7 @@ func (t *trial) run() (*selfTest, error) {
 
 // row plants the faults of one rule.
 func (t *trial) row(r *check.Rule, all []check.Mutation, res *selfTest) (ruleTest, error) {
-	row := ruleTest{Rule: r.ID, Missed: []plantedTest{}}
+	row := ruleTest{Rule: r.ID, Others: []plantedTest{}, Missed: []plantedTest{}}
 	var mine []check.Mutation
 	for _, m := range all {
 		if m.Rule == r.ID {
@@ -140,7 +141,12 @@ func (t *trial) row(r *check.Rule, all []check.Mutation, res *selfTest) (ruleTes
 			row.Caught++
 			continue
 		}
-		row.Missed = append(row.Missed, plantedTest{Pos: m.Pos, Says: m.Says, Told: keys(told)})
+		p := plantedTest{Pos: m.Pos, Says: m.Says, Told: keys(told)}
+		if slices.ContainsFunc(told, func(f premortem.Finding) bool { return m.Node != "" && f.Node == m.Node }) {
+			row.Others = append(row.Others, p)
+			continue
+		}
+		row.Missed = append(row.Missed, p)
 	}
 	return row, nil
 }

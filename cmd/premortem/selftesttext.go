@@ -30,18 +30,19 @@ func (r *selfTest) text(dir string) []byte {
 		wide = max(wide, len(row.Rule))
 	}
 	fmt.Fprintf(&b, "  %s · one fault at a time, in memory · seed %d, at most %d of a rule\n\n", dir, r.Seed, r.Samples)
-	fmt.Fprintf(&b, "  %-*s  %7s  %7s  %6s  %6s\n", wide, "rule", "places", "planted", "caught", "missed")
-	var places, planted, caught int
+	fmt.Fprintf(&b, "  %-*s  %7s  %7s  %6s  %9s  %6s\n", wide, "rule", "places", "planted", "caught", "by others", "missed")
+	var places, planted, caught, others, missed int
 	var nowhere []string
 	for _, row := range r.Rules {
 		if row.Planted == 0 {
 			nowhere = append(nowhere, row.Rule)
 			continue
 		}
-		fmt.Fprintf(&b, "  %-*s  %7d  %7d  %6d  %6d\n", wide, row.Rule, row.Places, row.Planted, row.Caught, len(row.Missed))
+		fmt.Fprintf(&b, "  %-*s  %7d  %7d  %6d  %9d  %6d\n", wide, row.Rule, row.Places, row.Planted, row.Caught, len(row.Others), len(row.Missed))
 		places, planted, caught = places+row.Places, planted+row.Planted, caught+row.Caught
+		others, missed = others+len(row.Others), missed+len(row.Missed)
 	}
-	fmt.Fprintf(&b, "  %-*s  %7d  %7d  %6d  %6d\n", wide, "all", places, planted, caught, planted-caught)
+	fmt.Fprintf(&b, "  %-*s  %7d  %7d  %6d  %9d  %6d\n", wide, "all", places, planted, caught, others, missed)
 	if planted < places {
 		fmt.Fprintf(&b, "\n  %d of %d places were tried; --samples raises the number, --seed chooses others\n", planted, places)
 	}
@@ -49,6 +50,13 @@ func (r *selfTest) text(dir string) []byte {
 	r.list(&b, "missed", func(yield func(plantedTest, string)) {
 		for _, row := range r.Rules {
 			for _, m := range row.Missed {
+				yield(m, row.Rule)
+			}
+		}
+	})
+	r.list(&b, "caught by another rule", func(yield func(plantedTest, string)) {
+		for _, row := range r.Rules {
+			for _, m := range row.Others {
 				yield(m, row.Rule)
 			}
 		}
