@@ -2,9 +2,14 @@ package read
 
 import (
 	"context"
+	"fmt"
 	"path"
 	"slices"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/premortem/premortem"
 )
 
 // readCompose makes a deployment of each set of files that Compose would load.
@@ -27,22 +32,54 @@ func readCompose(ctx context.Context, t *Tree, d *Draft) error {
 			}
 		}
 	}
+	var loads []*composeLoad
 	for _, dir := range sortedKeys(folders) {
 		whole := slices.DeleteFunc(folders[dir], func(m *manifest) bool { return parts[m.Path] })
 		for _, set := range composeSets(whole) {
-			l := &composeLoad{t: t, d: d, dir: dir, files: set, name: set[len(set)-1].Path}
+			l := &composeLoad{t: t, d: &Draft{manifests: d.manifests}, dir: dir, files: set, name: set[len(set)-1].Path}
 			if len(set) > 1 && isOverride(l.name) {
 				l.name = set[0].Path
 			}
-			if err := l.load(ctx); err != nil {
-				if ctx.Err() != nil {
-					return err
-				}
-				d.missErr(l.name, err)
-			}
+			loads = append(loads, l)
 		}
 	}
-	return nil
+	return loadAll(ctx, d, loads)
+}
+
+// loadAll loads the projects beside one another, each into a draft of its own, and
+// adds up the drafts in their order.
+func loadAll(ctx context.Context, d *Draft, loads []*composeLoad) error {
+	g := errgroup.Group{}
+	g.SetLimit(readersAtOnce())
+	for _, l := range loads {
+		g.Go(func() error {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			l.survive(ctx)
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	for _, l := range loads {
+		l.d.manifests = nil
+		d.join(l.d)
+	}
+	return ctx.Err()
+}
+
+// survive loads the project whatever is in it.
+func (l *composeLoad) survive(ctx context.Context) {
+	defer func() {
+		if p := recover(); p != nil {
+			l.d.miss(premortem.Pos{File: l.name, Line: 1}, fmt.Sprintf("the compose reader gave up: %v", p))
+		}
+	}()
+	if err := l.load(ctx); err != nil && ctx.Err() == nil {
+		l.d.missErr(l.name, err)
+	}
 }
 
 func isOverride(p string) bool {

@@ -46,8 +46,8 @@ func readJvm(f File, d *Draft) error {
 		return nil
 	}
 	p := newProgram(f, "java")
-	p.toks = codeTokens(p.src, javaStyle)
 	if !p.test {
+		p.toks = codeTokens(p.src, javaStyle)
 		p.javaEnv()
 		p.springRoutes()
 		p.bracketFuncs(p.springHandler)

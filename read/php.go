@@ -30,8 +30,8 @@ func readPhp(f File, d *Draft) error {
 		return readComposer(f, d)
 	}
 	p := newProgram(f, "php")
-	p.toks = codeTokens(p.src, phpStyle)
 	if !p.test {
+		p.toks = codeTokens(p.src, phpStyle)
 		p.phpEnv()
 		p.bracketFuncs(func(int) bool { return strings.Contains(p.path, "Http/Controllers/") })
 		p.blockTraffic(phpTraffic)

@@ -36,10 +36,14 @@ func readRuby(f File, d *Draft) error {
 		return nil
 	}
 	p := newProgram(f, "ruby")
-	p.toks = codeTokens(p.src, rubyStyle)
-	if path.Base(f.Path) == "Gemfile" {
+	gems := path.Base(f.Path) == "Gemfile"
+	spec := strings.HasSuffix(f.Path, "_spec.rb") || strings.HasSuffix(f.Path, "_test.rb")
+	if gems || !p.test && !spec {
+		p.toks = codeTokens(p.src, rubyStyle)
+	}
+	if gems {
 		p.gemfile(d)
-	} else if !p.test && !strings.HasSuffix(f.Path, "_spec.rb") && !strings.HasSuffix(f.Path, "_test.rb") {
+	} else if !p.test && !spec {
 		p.rubyEnv()
 		p.rubyTrafficOf()
 		p.rubyORM()
