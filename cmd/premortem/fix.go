@@ -264,14 +264,14 @@ func (p *program) fix(dir string, rules []*check.Rule, w wish, r *premortem.Repo
 		return nil, &premortem.Error{Doing: "fix " + dir, Err: err}
 	}
 	defer root.Close()
-	todo := plan(root, r.Findings)
-	names := todo.names()
+	chosen := plan(root, r.Findings)
+	names := chosen.names()
 	if len(names) == 0 {
 		r.Stages = append(r.Stages, premortem.Stage{Name: "fix", Says: "nothing written: no finding has an edit that needs no person"})
-		r.Doubts = append(r.Doubts, todo.left...)
+		r.Doubts = append(r.Doubts, chosen.left...)
 		return r, nil
 	}
-	if err := todo.write(); err != nil {
+	if err := chosen.write(); err != nil {
 		return nil, &premortem.Error{Doing: "write the fixes", Err: err, Hint: "the files are as they were; --fix --dry-run prints the patch instead"}
 	}
 	fmt.Fprintf(p.err, "premortem: wrote %s\n", strings.Join(names, ", "))
@@ -280,16 +280,16 @@ func (p *program) fix(dir string, rules []*check.Rule, w wish, r *premortem.Repo
 		return nil, err
 	}
 	gone := 0
-	for _, f := range todo.applied {
+	for _, f := range chosen.applied {
 		if again.Finding(f.Key()) == nil {
 			gone++
 		} else {
-			todo.left = append(todo.left, f.Key()+" is still there after its edits")
+			chosen.left = append(chosen.left, f.Key()+" is still there after its edits")
 		}
 	}
 	again.Stages = append(again.Stages, premortem.Stage{Name: "fix", Says: fmt.Sprintf("wrote %s to %s; %s gone",
-		counted(todo.edits, "edit"), strings.Join(names, ", "), counted(gone, "finding"))})
-	again.Doubts = append(again.Doubts, todo.left...)
+		counted(chosen.edits, "edit"), strings.Join(names, ", "), counted(gone, "finding"))})
+	again.Doubts = append(again.Doubts, chosen.left...)
 	return again, nil
 }
 
@@ -304,13 +304,13 @@ func (p *program) dryRun(dir string, rules []*check.Rule, w wish, o output) erro
 		return &premortem.Error{Doing: "fix " + dir, Err: err}
 	}
 	defer root.Close()
-	todo := plan(root, r.Findings)
+	chosen := plan(root, r.Findings)
 	fmt.Fprintf(p.err, "premortem: --fix would make %s in %s for %s; nothing was written\n",
-		counted(todo.edits, "edit"), counted(len(todo.names()), "file"), counted(len(todo.applied), "finding"))
-	for _, s := range todo.left {
+		counted(chosen.edits, "edit"), counted(len(chosen.names()), "file"), counted(len(chosen.applied), "finding"))
+	for _, s := range chosen.left {
 		fmt.Fprintf(p.err, "premortem: %s\n", s)
 	}
 	failOn, _ := o.check()
 	p.code = r.ExitCode(failOn)
-	return p.emit(o, "write the patch", todo.diff())
+	return p.emit(o, "write the patch", chosen.diff())
 }
